@@ -1,0 +1,44 @@
+# Copyright (c) 2026, slipway.gitops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shared pieces of argument specifications, as plain data (private to the collection).
+
+One documentation fragment stands for each piece: same name, same options, same order.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from ansible.module_utils.common.parameters import env_fallback
+
+Spec = dict[str, Any]
+
+
+def with_env(option: Spec, *names: str) -> Spec:
+    """Return ``option`` with environment variables as its fallback, first one set wins."""
+    return dict(option, fallback=(env_fallback, list(names)))
+
+
+def merge(*pieces: Mapping[str, Any]) -> Spec:
+    """Join pieces into one specification; a name that occurs twice is a defect."""
+    joined: Spec = {}
+    for piece in pieces:
+        twice = sorted(set(joined) & set(piece))
+        if twice:
+            raise ValueError("options defined twice: %s" % ", ".join(twice))
+        joined.update(piece)
+    return joined
+
+
+KUBE_AUTH: Spec = {
+    "kubeconfig": with_env({"type": "path"}, "K8S_AUTH_KUBECONFIG"),
+    "context": with_env({"type": "str"}, "K8S_AUTH_CONTEXT"),
+    "host": with_env({"type": "str"}, "K8S_AUTH_HOST"),
+    "api_key": with_env({"type": "str", "no_log": True}, "K8S_AUTH_API_KEY"),
+    "validate_certs": with_env({"type": "bool", "aliases": ["verify_ssl"]}, "K8S_AUTH_VERIFY_SSL"),
+    "ca_cert": with_env({"type": "path", "aliases": ["ssl_ca_cert"]}, "K8S_AUTH_SSL_CA_CERT"),
+    "client_cert": with_env({"type": "path", "aliases": ["cert_file"]}, "K8S_AUTH_CERT_FILE"),
+    "client_key": with_env({"type": "path", "aliases": ["key_file"]}, "K8S_AUTH_KEY_FILE"),
+    "allow_exec_auth": with_env({"type": "bool", "default": False}, "SLIPWAY_ALLOW_EXEC_AUTH"),
+}

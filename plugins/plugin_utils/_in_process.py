@@ -1,0 +1,174 @@
+# Copyright (c) 2026, slipway.gitops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs a module's use case inside Ansible's worker process (private to the collection).
+
+An ordinary module costs a fresh Python, an archive to unpack and some fifty files to
+compile, about 200 ms per task. The strategy imports this file in the parent before it
+forks, so that here a task costs little more than ``debug``. Whenever the task is not a
+plain run on the controller, the ordinary module does the work: stock behaviour.
+"""
+
+from __future__ import annotations
+
+import encodings.idna  # noqa: F401  (loaded once in the parent; socket would load it in every worker)
+import importlib.util
+import json
+import os
+import ssl
+import sys
+import traceback
+from contextlib import contextmanager
+from typing import Any, Iterator, Mapping, Optional
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
+from ansible.plugins.action.normal import ActionModule as NormalActionModule
+from ansible.utils.display import Display
+
+from ..module_utils._context import Context, Entry
+from ..module_utils._run import execute, user_agent
+
+try:
+    from yaml import CSafeLoader  # noqa: F401  (a missing library sends the task to the module, which names it)
+except ImportError:
+    pass
+
+try:  # ansible-core 2.19 and newer
+    from ansible.module_utils.common.json import Direction, get_module_encoder
+
+    _ENCODER: dict[str, Any] = {"cls": get_module_encoder("legacy", Direction.CONTROLLER_TO_MODULE)}
+except ImportError:
+    from ansible.module_utils.common.json import AnsibleJSONEncoder
+
+    _ENCODER = {"cls": AnsibleJSONEncoder, "vault_to_text": True}
+
+_DISPLAY = Display()
+
+
+def _prewarm() -> None:
+    """Pay for OpenSSL's first use once in the parent; workers inherit it. No socket, no thread."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    hello = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+    try:
+        hello.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+
+
+_prewarm()
+
+
+@contextmanager
+def _task_environment(env: Mapping[str, str]) -> Iterator[None]:
+    """Let Ansible's argument handling see the task's environment, as it would in a module.
+
+    It expands ``~`` and ``$X`` in paths and reads fallbacks from ``os.environ``. Loop items
+    share this process, so the change must not outlive the call, also on a task timeout.
+    """
+    before = dict(os.environ)
+    os.environ.update(env)
+    try:
+        yield
+    finally:
+        for name in env:
+            if name in before:
+                os.environ[name] = before[name]
+            else:
+                os.environ.pop(name, None)
+
+
+class InProcessAction(NormalActionModule):  # type: ignore[misc]
+    """Front of one module: in this process when the task allows it, else as a module."""
+
+    ENTRY: Entry
+
+    def run(self, tmp: Any = None, task_vars: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
+        task_vars = task_vars or {}
+        reason = self._needs_module(task_vars)
+        if reason:
+            _DISPLAY.vvv("%s: as a module, because %s" % (self._task.action, reason))
+            module_result: dict[str, Any] = super().run(tmp, task_vars)
+            return module_result
+        _DISPLAY.vvv("%s: in-process in worker %d" % (self._task.action, os.getpid()))
+        raw_env: dict[str, Any] = {}
+        self._compute_environment_string(raw_env)
+        env = {str(name): str(value) for name, value in raw_env.items()}
+        return self._run_entry(env)
+
+    def _needs_module(self, task_vars: Mapping[str, Any]) -> str:
+        """Return why this task must run as an ordinary module, or nothing."""
+        variables = task_vars
+        if self._task.delegate_to:
+            delegated = task_vars.get("ansible_delegated_vars") or {}
+            variables = delegated.get(self._task.delegate_to) or {}
+        wish = str(task_vars.get("slipway_in_process") or os.environ.get("SLIPWAY_IN_PROCESS") or "auto")
+        if wish == "never":
+            return "slipway_in_process is never"
+        if self._connection.transport != "local":
+            return "the connection is %s" % self._connection.transport
+        if self._play_context.become:
+            return "the task uses become"
+        if self._task.async_val:
+            return "the task is asynchronous"
+        interpreter = self._interpreter(variables)
+        if interpreter not in ("", "auto", "auto_legacy", "auto_silent", "auto_legacy_silent", sys.executable):
+            return "ansible_python_interpreter is %s" % interpreter
+        missing = [name for name, _package in self.ENTRY.libraries if importlib.util.find_spec(name) is None]
+        return "the controller's Python lacks %s" % ", ".join(missing) if missing else ""
+
+    def _interpreter(self, variables: Mapping[str, Any]) -> str:
+        """Return the interpreter the task asks for; compared as text, because venvs are links to one base."""
+        value = variables.get("ansible_python_interpreter")
+        return str(self._templar.template(value)) if value else ""
+
+    def _run_entry(self, env: Mapping[str, str]) -> dict[str, Any]:
+        """Validate the arguments as a module would, run the use case, mask the result."""
+        no_log: set[str] = set()
+        try:
+            # Exactly what a module would receive: plain data, vaulted values decrypted.
+            arguments = json.loads(json.dumps(dict(self._task.args), **_ENCODER))
+            with _task_environment(env):
+                validator = ArgumentSpecValidator(self.ENTRY.argument_spec, **self.ENTRY.constraints)
+                checked = validator.validate(arguments)
+                full_env = dict(os.environ)
+            no_log = set(checked._no_log_values)
+            params = checked.validated_parameters
+            warnings: list[str] = []
+            if checked.error_messages:
+                result = {"failed": True, "changed": False, "msg": self._argument_error(checked)}
+            else:
+                ctx = self._context(full_env, warnings)
+                ctx.secrets.values.update(no_log)
+                result = execute(self.ENTRY, params, ctx)
+                no_log |= ctx.secrets.values
+            result["invocation"] = {"module_args": params}
+            if warnings:
+                result["warnings"] = warnings
+        except Exception as error:  # ours or Ansible's defect; its text may hold an argument
+            result = {"failed": True, "changed": False, "msg": str(error), "exception": traceback.format_exc()}
+        masked: dict[str, Any] = remove_values(result, no_log)
+        return masked
+
+    def _argument_error(self, checked: Any) -> str:
+        message = str(checked.errors.msg)
+        if isinstance(checked.errors[0], UnsupportedError):
+            return "Unsupported parameters for (%s) module: %s" % (self._task.action, message)
+        return message
+
+    def _context(self, env: Mapping[str, str], warnings: list[str]) -> Context:
+        prefix = self.ENTRY.name
+
+        def show(message: str) -> None:
+            if not self._task.no_log:
+                _DISPLAY.display("    %s: %s" % (prefix, message))
+
+        return Context(
+            check_mode=bool(self._task.check_mode),
+            diff=bool(self._task.diff),
+            env=env,
+            warn=warnings.append,
+            progress=show,
+            agent=user_agent(prefix, "in-process", os.getpid()),
+        )
