@@ -42,3 +42,18 @@ KUBE_AUTH: Spec = {
     "client_key": with_env({"type": "path", "aliases": ["key_file"]}, "K8S_AUTH_KEY_FILE"),
     "allow_exec_auth": with_env({"type": "bool", "default": False}, "SLIPWAY_ALLOW_EXEC_AUTH"),
 }
+
+LEASE: Spec = {
+    "lease": {
+        "type": "dict",
+        "options": {
+            "backend": {"type": "str", "choices": ["sqlite"], "default": "sqlite"},
+            "path": {"type": "path", "required": True},
+            "environment": {"type": "str", "required": True},
+            "entry": {"type": "str", "required": True},
+            "fence": {"type": "int", "required": True},
+            "token": {"type": "str", "required": True, "no_log": True},
+            "ttl": {"type": "int", "default": 120},
+        },
+    },
+}
