@@ -66,7 +66,8 @@ class Entry:
 
     ``argument_spec`` and ``constraints`` (``mutually_exclusive``, ``required_if`` ...)
     are plain data in Ansible's format. ``libraries`` are the third-party modules that
-    must be importable, by import name and package name.
+    must be importable, by import name and package name. ``has_plain_progress`` says that the
+    lines it shows never quote an option, so that they may be shown for a ``no_log`` task too.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Entry:
     run: Callable[[Mapping[str, Any], Context], dict[str, Any]]
     constraints: Mapping[str, Any] = field(default_factory=dict)
     libraries: tuple[tuple[str, str], ...] = ()
+    has_plain_progress: bool = False
 
 
 

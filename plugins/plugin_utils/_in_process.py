@@ -161,7 +161,7 @@ class InProcessAction(NormalActionModule):  # type: ignore[misc]
         prefix = self.ENTRY.name
 
         def show(message: str) -> None:
-            if not self._task.no_log:
+            if self.ENTRY.has_plain_progress or not self._task.no_log:
                 _DISPLAY.display("    %s: %s" % (prefix, message))
 
         return Context(
