@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parts of ``scripts/test``. Each gets a Run, starts tools and records what they say."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, Mapping, Optional, Sequence
+
+from . import console, env, machine, places, staging
+from .results import Part
+
+#: ansible-core versions next to the one of ``dev``, oldest and newest first.
+OTHER_CORES = ("core-2.16", "core-2.21", "core-2.20")
+
+
+@dataclass
+class Run:
+    """One run of one part: its counts, its logs and the tools."""
+
+    part: Part
+    full: bool
+    tools: env.Environment
+    extra: dict[str, str] = field(default_factory=dict)
+
+    def tool(
+        self,
+        what: str,
+        command: Sequence[str],
+        *,
+        tools: Optional[env.Environment] = None,
+        extra: Optional[Mapping[str, str]] = None,
+        cwd: Path = places.CHECKOUT,
+    ) -> bool:
+        """Run one tool and count it as one check; return whether it passed."""
+        console.say("  " + what)
+        environment = tools or self.tools
+        status = environment.run(command, what, log=self.log(what), extra={**self.extra, **(extra or {})}, cwd=cwd)
+        self.part.record(what, status == 0, "exit status %d, log %s" % (status, self.log(what)))
+        return status == 0
+
+    def pytest(self, what: str, *arguments: str, tools: Optional[env.Environment] = None) -> None:
+        """Run pytest and count each of its tests."""
+        console.say("  " + what)
+        environment = tools or self.tools
+        report = self.part.logs / (_slug(what) + ".xml")
+        extra = {
+            **self.extra,
+            "PYTHONPATH": str(environment.collections),
+            "SLIPWAY_TEST_SIZE": "full" if self.full else "gate",
+        }
+        options = ["-q", "-p", "no:cacheprovider", "-ra", "--junitxml=%s" % report, *arguments]
+        status = environment.run(["pytest", *options], what, log=self.log(what), extra=extra)
+        self.part.add_junit(report, what, status)
+
+    def log(self, what: str) -> Path:
+        """Return the log file of one tool."""
+        return self.part.logs / (_slug(what) + ".log")
+
+    def other_cores(self, what: str) -> list[env.Environment]:
+        """Prepare the other ansible-core versions whose Python is at hand; the rest is a named skip."""
+        ready: list[env.Environment] = []
+        for name in OTHER_CORES:
+            if name == "core-2.20" and any(item.name == "core-2.21" for item in ready) and not self.full:
+                continue  # the gate takes the newest; 2.20 is for the full size or stands in for it
+            if env.find(name) is None:
+                versions = " or ".join(env.PYTHONS[name])
+                self.part.skip("%s on %s" % (what, name), "needs Python %s, not on this machine" % versions)
+            else:
+                ready.append(env.prepare(name))
+        return ready
+
+
+def _slug(what: str) -> str:
+    return "".join(char if char.isalnum() or char in ".-" else "-" for char in what).strip("-").lower()
+
+
+def lint(run: Run) -> None:
+    """Format, style, types, YAML, roles and shell."""
+    caches = places.cache() / "lint"
+    extra = {"RUFF_CACHE_DIR": str(caches / "ruff"), "MYPY_CACHE_DIR": str(caches / "mypy")}
+    run.tool("ruff format", ["ruff", "format", "--check", "."], extra=extra)
+    run.tool("ruff check", ["ruff", "check", "."], extra=extra)
+    # mypy must see the files under their real package name, else relative imports mean nothing.
+    package = run.tools.collections / "ansible_collections/slipway/gitops/plugins"
+    typed = [str(package / name) for name in ("module_utils", "plugin_utils")]
+    settings = str(places.CHECKOUT / ".mypy.ini")
+    run.tool("mypy strict", ["mypy", "--config-file", settings, *typed], extra=extra, cwd=run.tools.collections)
+    run.tool("mypy scripts", ["mypy", "--config-file", settings, "scripts/lib"], extra=extra)
+    run.tool("yamllint", ["yamllint", "--strict", "."])
+    _ansible_lint(run)
+    _shellcheck(run)
+
+
+def _ansible_lint(run: Run) -> None:
+    """Lint a copy: the linter must not walk what Git ignores, nor write into the checkout."""
+    folder = staging.copied("lint")
+    root = folder.parents[2]
+    extra = {"ANSIBLE_COLLECTIONS_PATH": str(root)}
+    run.tool("ansible-lint", ["ansible-lint", "--offline", "--profile", "production"], extra=extra, cwd=folder)
+
+
+def _shellcheck(run: Run) -> None:
+    """Check every shell script that Git knows, by its first line or its name."""
+    scripts = [str(name) for name in staging.files() if _is_shell(places.CHECKOUT / name)]
+    if not scripts:
+        return
+    machine.install(machine.missing("shellcheck"))
+    program = shutil.which("shellcheck") or "shellcheck"
+    console.say("  shellcheck")
+    status = console.run([program, *scripts], "shellcheck", log=run.log("shellcheck"), cwd=places.CHECKOUT)
+    run.part.record("shellcheck", status == 0, "log %s" % run.log("shellcheck"))
+
+
+def _is_shell(path: Path) -> bool:
+    if path.is_symlink() or path.suffix in (".j2", ".md"):
+        return False
+    with path.open("rb") as stream:
+        first = stream.readline(80)
+    return path.suffix == ".sh" or (first.startswith(b"#!") and first.rstrip().endswith(b"sh"))
+
+
+def docs(run: Run) -> None:
+    """Documentation of plugins and roles, changelog, build of the collection."""
+    folder = staging.copied("docs")
+    extra = {"ANSIBLE_COLLECTIONS_PATH": str(folder.parents[2])}
+    lint_docs = ["antsibull-docs", "lint-collection-docs", "--plugin-docs"]
+    run.tool(
+        "antsibull-docs lint", [*lint_docs, "--validate-collection-refs", "dependent", "."], extra=extra, cwd=folder
+    )
+    run.tool("antsibull-changelog lint", ["antsibull-changelog", "lint"], extra=extra, cwd=folder)
+    build = ["ansible-galaxy", "collection", "build", "--force", "--output-path", str(run.part.logs)]
+    run.tool("collection build", build, extra=extra, cwd=folder)
+
+
+#: pip, put into ansible-test's empty environments without its download. In a child process,
+#: because ensurepip drops pip's configuration from the process that it runs in.
+_GET_PIP = """\
+import runpy, subprocess, sys
+subprocess.check_call([sys.executable, "-m", "ensurepip", "--default-pip"], stdout=subprocess.DEVNULL)
+sys.argv[1:] = ["install"] + [word for word in sys.argv[1:] if not word.startswith("--no-")]
+runpy.run_module("pip", run_name="__main__")
+"""
+
+
+def _offer_pip(tools: env.Environment) -> None:
+    """Put the file that ansible-test would download where it looks for it; never replace one."""
+    source = next(tools.folder.glob("lib/python3*/site-packages/ansible_test/_internal/python_requirements.py"))
+    versions = {word.strip("'\"") for word in source.read_text().split() if word.strip("'\",").count(".") >= 1}
+    cache = Path("~/.ansible/test/cache").expanduser()
+    cache.mkdir(parents=True, exist_ok=True)
+    for version in {word.strip(",'\"") for word in versions}:
+        if version.replace(".", "").isdigit():
+            target = cache / ("get_pip_%s.py" % version.replace(".", "_"))
+            if not target.exists():
+                target.write_text(_GET_PIP)
+
+
+def sanity(run: Run) -> None:
+    """Ansible's own sanity tests on the core of ``dev``; the decisive ones on the others."""
+    machine.install(machine.missing("shellcheck"))
+    _sanity(run, run.tools, [])
+    chosen = [] if run.full else ["--test", "validate-modules", "--test", "import", "--test", "compile"]
+    for tools in run.other_cores("sanity"):
+        _sanity(run, tools, chosen)
+
+
+def _sanity(run: Run, tools: env.Environment, chosen: Sequence[str]) -> None:
+    what = "sanity %s" % tools.name
+    console.say("  " + what)
+    _offer_pip(tools)
+    folder = staging.copied(what.replace(" ", "-"))
+    # --python: all versions would need interpreters that few machines have; import and
+    # compile for the module floor run in the unit part's own check.
+    command = ["ansible-test", "sanity", "--color", "no", "--python", tools.python, *chosen]
+    log = run.log(what)
+    extra = {"ANSIBLE_COLLECTIONS_PATH": str(folder.parents[2]), "PYTHONDONTWRITEBYTECODE": ""}
+    status = tools.run(command, what, log=log, extra=extra, cwd=folder)
+    run.part.add_sanity(log, what, status)
+
+
+def unit(run: Run) -> None:
+    """Unit tests and the rules of the repository, on every core that is at hand."""
+    run.pytest("unit", "tests/unit")
+
+
+def cores(run: Run) -> None:
+    """Unit tests of the plugins on the other ansible-core versions."""
+    for tools in run.other_cores("unit tests"):
+        run.pytest("unit %s" % tools.name, "tests/unit/plugins", tools=tools)
+
+
+PARTS: dict[str, Callable[[Run], None]] = {
+    "lint": lint,
+    "docs": docs,
+    "sanity": sanity,
+    "unit": unit,
+    "cores": cores,
+}
+
+
+def size_from_environment() -> bool:
+    """Whether the caller asked for the full size by environment."""
+    return os.environ.get("SLIPWAY_TEST_SIZE") == "full"

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``scripts/test``: sets up what is missing, runs the parts, ends with one line of counts."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from typing import Sequence
+
+from . import console, env, machine, places, results
+from .parts import PARTS, Run, size_from_environment
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the parts named on the command line, or all of them; return the exit status."""
+    names, full = _parse(arguments)
+    machine.install(machine.missing("git"))
+    tools = env.prepare()
+    done: list[results.Part] = []
+    try:
+        for name in names:
+            done.append(_run(name, full, tools))
+    except KeyboardInterrupt:
+        console.say("\ninterrupted: the counts below are those of the finished parts")
+        results.summarise(done)
+        return 130
+    return results.summarise(done)
+
+
+def _parse(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    lines = ["  %-12s %s" % (name, (part.__doc__ or "").splitlines()[0]) for name, part in PARTS.items()]
+    parser = argparse.ArgumentParser(
+        prog="scripts/test",
+        description="Test this checkout. Without a part: all of them.",
+        epilog="parts:\n%s\n  %-12s %s" % ("\n".join(lines), "full", "Every part at release size."),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("part", nargs="*", choices=[*PARTS, "full", []], metavar="part")
+    chosen = parser.parse_args(arguments).part
+    names = [name for name in PARTS if name in chosen]
+    return names or list(PARTS), "full" in chosen or size_from_environment()
+
+
+def _run(name: str, full: bool, tools: env.Environment) -> results.Part:
+    folder = places.logs("test") / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    part = results.Part(name, folder)
+    console.say("\n== %s" % name)
+    try:
+        PARTS[name](Run(part, full, tools))
+    except (Exception, SystemExit) as error:  # a part that breaks must not hide the others
+        part.record(name, False, "%s: %s" % (type(error).__name__, error))
+    part.finish()
+    console.say("== %s: %d passed, %d failed, %d skipped" % (name, part.passed, len(part.failures), len(part.skips)))
+    return part
