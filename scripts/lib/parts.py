@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ from .results import Part
 
 #: ansible-core versions next to the one of ``dev``, oldest and newest first.
 OTHER_CORES = ("core-2.16", "core-2.21", "core-2.20")
+#: The oldest Python on which modules run.
+FLOOR = "3.9"
 
 
 @dataclass
@@ -148,37 +151,48 @@ runpy.run_module("pip", run_name="__main__")
 def _offer_pip(tools: env.Environment) -> None:
     """Put the file that ansible-test would download where it looks for it; never replace one."""
     source = next(tools.folder.glob("lib/python3*/site-packages/ansible_test/_internal/python_requirements.py"))
-    versions = {word.strip("'\"") for word in source.read_text().split() if word.strip("'\",").count(".") >= 1}
     cache = Path("~/.ansible/test/cache").expanduser()
     cache.mkdir(parents=True, exist_ok=True)
-    for version in {word.strip(",'\"") for word in versions}:
-        if version.replace(".", "").isdigit():
-            target = cache / ("get_pip_%s.py" % version.replace(".", "_"))
-            if not target.exists():
-                target.write_text(_GET_PIP)
+    for version in re.findall(r"\bpip='([\d.]+)'", source.read_text()):
+        target = cache / ("get_pip_%s.py" % version.replace(".", "_"))
+        if not target.exists():
+            target.write_text(_GET_PIP)
 
 
 def sanity(run: Run) -> None:
     """Ansible's own sanity tests on the core of ``dev``; the decisive ones on the others."""
     machine.install(machine.missing("shellcheck"))
-    _sanity(run, run.tools, [])
-    chosen = [] if run.full else ["--test", "validate-modules", "--test", "import", "--test", "compile"]
+    _sanity(run, run.tools, run.tools.python, [])
+    floor = machine.find_python(FLOOR)
+    importable = ["--test", "import", "--test", "compile"]
+    if floor is None:
+        run.part.skip("sanity on Python %s" % FLOOR, "this machine has no Python %s" % FLOOR)
+    else:
+        _sanity(run, run.tools, FLOOR, importable, floor.parent)
     for tools in run.other_cores("sanity"):
-        _sanity(run, tools, chosen)
+        _sanity(run, tools, tools.python, [] if run.full else ["--test", "validate-modules", *importable])
 
 
-def _sanity(run: Run, tools: env.Environment, chosen: Sequence[str]) -> None:
-    what = "sanity %s" % tools.name
+def _sanity(
+    run: Run, tools: env.Environment, python: str, chosen: Sequence[str], programs: Optional[Path] = None
+) -> None:
+    """Run sanity tests for one Python; ``programs`` is where ansible-test shall find it."""
+    what = "sanity %s python %s" % (tools.name, python)
     console.say("  " + what)
     _offer_pip(tools)
     folder = staging.copied(what.replace(" ", "-"))
-    # --python: all versions would need interpreters that few machines have; import and
-    # compile for the module floor run in the unit part's own check.
-    command = ["ansible-test", "sanity", "--color", "no", "--python", tools.python, *chosen]
-    log = run.log(what)
     extra = {"ANSIBLE_COLLECTIONS_PATH": str(folder.parents[2]), "PYTHONDONTWRITEBYTECODE": ""}
-    status = tools.run(command, what, log=log, extra=extra, cwd=folder)
-    run.part.add_sanity(log, what, status)
+    if programs:
+        extra["PATH"] = os.pathsep.join([str(tools.folder / "bin"), str(programs), os.environ.get("PATH", os.defpath)])
+    command = ["ansible-test", "sanity", "--color", "no", "--python", python, *chosen]
+    status = tools.run(command, what, log=run.log(what), extra=extra, cwd=folder, show=_sanity_line)
+    run.part.add_sanity(run.log(what), what, status)
+
+
+def _sanity_line(line: str) -> None:
+    """Show what ansible-test tests and finds; what pip installs for it is in the log."""
+    if line.startswith(("Running", "Installing requirements", "ERROR", "FATAL", "See doc")) or "issue" in line:
+        console.indented(line)
 
 
 def unit(run: Run) -> None:

@@ -59,15 +59,15 @@ class Part:
         """Add a run of ``ansible-test sanity``: one check per sanity test it started."""
         text = log.read_text(errors="replace") if log.exists() else ""
         started = re.findall(r"^Running sanity test ['\"]([\w-]+)['\"]", text, re.MULTILINE)
-        failed = re.findall(r"^FATAL: The (\d+) sanity test\(s\) listed below", text, re.MULTILINE)
-        names = re.search(r"^FATAL: The \d+ sanity test\(s\) listed below.*?:\n((?:.+\n?)+)", text, re.MULTILINE)
+        verdict = re.search(
+            r"^FATAL: The \d+ sanity test\(s\) listed below[^\n]*\n((?:[^\n]+\n?)+)", text, re.MULTILINE
+        )
         if status == 0 and started:
             self.passed += len(started)
             return
-        broken = names.group(1).split("\n") if names and failed else []
-        broken = [line.strip() for line in broken if line.strip()] or ["exit status %d" % status]
-        self.passed += max(0, len(set(started)) - len(broken)) if failed else 0
-        self.failures += ["%s: %s" % (what, line) for line in broken]
+        broken = [line.strip() for line in verdict.group(1).splitlines()] if verdict else ["exit status %d" % status]
+        self.passed += max(0, len(started) - len(broken)) if verdict else 0
+        self.failures += ["%s: %s" % (what, line.split(" = ")[0]) for line in broken]
 
     def finish(self) -> None:
         """Stop the clock of this part."""

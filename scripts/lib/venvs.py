@@ -106,5 +106,5 @@ def _uv_env() -> Mapping[str, str]:
 
 def _brief(line: str) -> None:
     """Show the milestones of an installer, not each of its packages."""
-    if line.startswith(("Resolved", "Prepared", "Installed", "Successfully", "error", "ERROR", "  ×", "  ╰")):
+    if line.startswith(("Resolved", "Prepared", "Installed", "Successfully", "error", "ERROR")):
         say("    " + (line if len(line) < 160 else line[:157] + "..."))

@@ -120,7 +120,9 @@ class World:
 
     def kubectl(self, *arguments: str) -> str:
         """Return what kubectl prints."""
-        return self._output([self.variable("cluster_bootstrap_kubectl"), "--kubeconfig", str(folder() / "kubeconfig"), *arguments])
+        return self._output(
+            [self.variable("cluster_bootstrap_kubectl"), "--kubeconfig", str(folder() / "kubeconfig"), *arguments]
+        )
 
     def containers(self, namespaces: Sequence[str]) -> list[Container]:
         """Return the running containers of some namespaces with the process ids the node gave them."""
