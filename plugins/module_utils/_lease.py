@@ -61,7 +61,7 @@ class NoLease:
     def renew_if_due(self) -> None:
         return None
 
-    def require(self, seconds: float) -> None:
+    def require(self, seconds: float) -> None:  # noqa: ARG002  (the signature is the protocol's)
         return None
 
 

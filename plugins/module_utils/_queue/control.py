@@ -44,7 +44,7 @@ def cancel(tx: Transaction, environment_name: str, entry_id: str, actor: str, re
     if entry.state in TERMINAL:
         raise PermanentError("cancel", "entry " + entry_id, "it is %s" % entry.state, code="not_running")
     if entry.state == QUEUED:
-        return end(tx, environment, entry, CANCELLED, actor, reason), True
+        return end(tx, environment, replace(entry, state=CANCELLED, reason=reason), actor), True
     asked = replace(entry, cancel_requested=True)
     tx.record(Change(environment, environment, actor, reason, entry, asked))
     return asked, True

@@ -17,7 +17,8 @@ from .._errors import InvalidInput, TransientError
 
 # Locks of these file systems are advisory between hosts at best, and SQLite needs them.
 _SHARED = frozenset(
-    "nfs nfs4 cifs smb2 smb3 smbfs afs ceph lustre gpfs beegfs glusterfs gfs2 ocfs2 9p vboxsf prl_fs acfs".split()
+    ("nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "afs", "ceph", "lustre", "gpfs", "beegfs")
+    + ("glusterfs", "gfs2", "ocfs2", "9p", "vboxsf", "prl_fs", "acfs")
 )
 
 

@@ -10,8 +10,7 @@ from typing import Any, Mapping, Optional
 
 from .._errors import FencedError, InvalidInput, PermanentError
 from .intake import waiter_lease
-from .model import CLAIMED, QUEUED, ROLLED_BACK, SUCCEEDED, TERMINAL
-from .model import Change, Entry, Environment, Release, secret_hash
+from .model import CLAIMED, QUEUED, ROLLED_BACK, SUCCEEDED, TERMINAL, Change, Entry, Environment, Release, secret_hash
 from .order import back_off_ms
 from .ports import Transaction
 

@@ -49,13 +49,12 @@ def verify(tx: Transaction) -> dict[str, Any]:
     """Return whether the file, the chain of events and the records hold together."""
     violations = tx.problems()
     replay = Replay()
-    count = 0
-    for count, event in enumerate(tx.events(), start=1):
+    for event in tx.events():
         replay.apply(event)
     environments = tx.environments()
     releases = [release for item in environments for release in tx.releases(item.name).values()]
     violations += replay.compare(environments, tx.entries(), releases)
-    return {"ok": not violations, "events": count, "violations": violations}
+    return {"ok": not violations, "events": replay.count, "violations": violations}
 
 
 def _chosen(tx: Transaction, name: str, params: Mapping[str, Any]) -> Environment:

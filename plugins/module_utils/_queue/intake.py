@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, Mapping
 
 from .._errors import BusyError, InvalidInput, PermanentError
 from .model import CLAIMED, EXPIRED, FAILED, ORPHANED, QUEUED, SUPERSEDED, Change, Entry, Environment, veto
@@ -41,9 +42,8 @@ def enqueue(tx: Transaction, wish: Wish, actor: str, waiter_ttl_s: int) -> tuple
 RESUME_HINT = "When its cause is gone, run deploy_queue with state: resumed."
 
 
-def held_because(hold: object) -> str:
+def held_because(hold: Mapping[str, Any]) -> str:
     """Return who holds what and why, in words."""
-    assert isinstance(hold, dict)
     what = "the environment"
     if hold["scope"] == "release":
         what = "%s %s" % (hold["app"], hold["version"] or hold["digest"])
@@ -67,19 +67,18 @@ def settle(tx: Transaction, name: str) -> Environment:
     for entry in tx.waiting(name):
         reason = _why_over(tx, entry)
         if reason:
-            end(tx, environment, entry, EXPIRED, OURSELVES, reason)
+            end(tx, environment, replace(entry, state=EXPIRED, reason=reason), OURSELVES)
         elif entry.kind == "deploy" and entry.app in releases and entry.seq < releases[entry.app].deployed_seq:
             newer = str(releases[entry.app].record["entry"])
-            over = replace(entry, superseded_by=newer)
-            end(tx, environment, over, SUPERSEDED, OURSELVES, "a newer release was delivered")
+            over = replace(entry, state=SUPERSEDED, superseded_by=newer, reason="a newer release was delivered")
+            end(tx, environment, over, OURSELVES)
     return environment
 
 
-def end(tx: Transaction, environment: Environment, entry: Entry, state: str, actor: str, reason: str = "") -> Entry:
-    """Record the end of an entry and return it."""
-    was = tx.entry(entry.id)
-    over = replace(entry, state=state, reason=reason, finished_at=tx.at)
-    tx.record(Change(environment, environment, actor, reason, was, over))
+def end(tx: Transaction, environment: Environment, over: Entry, actor: str) -> Entry:
+    """Record ``over``, an entry in its final state and with its reason; return it."""
+    over = replace(over, finished_at=tx.at)
+    tx.record(Change(environment, environment, actor, over.reason, tx.entry(over.id), over))
     return over
 
 

@@ -8,8 +8,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Iterable, Mapping
 
-from .model import CLAIMED, GENESIS, ORPHANED, QUEUED, ROLLED_BACK, SIGNS_OF_LIFE, SUCCEEDED, SUPERSEDED
-from .model import TRANSITIONS, Entry, Environment, Event, Release
+from .model import (
+    CLAIMED,
+    GENESIS,
+    ORPHANED,
+    QUEUED,
+    ROLLED_BACK,
+    SIGNS_OF_LIFE,
+    SUCCEEDED,
+    SUPERSEDED,
+    TRANSITIONS,
+    Entry,
+    Environment,
+    Event,
+    Release,
+)
 
 _AT_WORK = (CLAIMED, ORPHANED)
 
@@ -33,6 +46,11 @@ class Replay:
         self._keys: dict[tuple[str, str], str] = {}
         self._last_hash = GENESIS
         self._last_seq = 0
+
+    @property
+    def count(self) -> int:
+        """Return the number of the last event."""
+        return self._last_seq
 
     def apply(self, event: Event) -> None:
         """Add one event."""

@@ -115,9 +115,9 @@ def check(params: Mapping[str, Any]) -> str:
         raise InvalidInput("force", "breaks a lease: it goes with state claimed and a reason")
     if params.get("hold_scope") and state not in ("failed", "rolled_back", "held"):
         raise InvalidInput("hold_scope", "goes with state failed, rolled_back or held")
-    if state == "held" and params["hold_scope"] == "release":
-        if not params.get("app") or not (params.get("version") or params.get("digest")):
-            raise InvalidInput("hold_scope", "a release is held by app and version or digest; one is missing")
+    named = params.get("app") and (params.get("version") or params.get("digest"))
+    if state == "held" and params["hold_scope"] == "release" and not named:
+        raise InvalidInput("hold_scope", "a release is held by app and version or digest; one is missing")
     return environment
 
 

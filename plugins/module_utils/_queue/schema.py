@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import asdict
-from typing import Any, Mapping
+from typing import Any
 
 from .model import ENTRY_FIELDS, Entry, Environment, Event, Release, canonical
 
@@ -57,8 +57,12 @@ EVENT_COLUMNS = (
 ENTRY_COLUMNS = ", ".join('"%s"' % name for name in ENTRY_FIELDS)
 _BOOLEANS = tuple(ENTRY_FIELDS.index(name) for name in ("detached", "cancel_requested"))
 
-INSERT_ENTRY = "INSERT INTO entries (%s) VALUES (%s)" % (ENTRY_COLUMNS, ", ".join("?" * len(ENTRY_FIELDS)))
-INSERT_EVENT = "INSERT INTO events (%s) VALUES (%s)" % (EVENT_COLUMNS, ", ".join("?" * 13))
+# Column names are constants of this file; every value is a parameter.
+SELECT_ENTRY = "SELECT %s FROM entries" % ENTRY_COLUMNS  # noqa: S608
+SELECT_EVENT = "SELECT %s FROM events" % EVENT_COLUMNS  # noqa: S608
+INSERT_ENTRY = "INSERT INTO entries (%s) VALUES (%s)" % (ENTRY_COLUMNS, ", ".join("?" * len(ENTRY_FIELDS)))  # noqa: S608
+INSERT_EVENT = "INSERT INTO events (%s) VALUES (%s)" % (EVENT_COLUMNS, ", ".join("?" * 13))  # noqa: S608
+UPDATE_ENTRY = "UPDATE entries SET %s WHERE id = ?"
 
 
 def entry_of(row: tuple[Any, ...]) -> Entry:
@@ -88,8 +92,9 @@ def environment_row(environment: Environment) -> tuple[Any, ...]:
 
 def event_of_row(row: tuple[Any, ...]) -> Event:
     """Return the event in a row of EVENT_COLUMNS."""
-    data: Mapping[str, Any] = json.loads(row[10])
-    return Event(*row[:10], data, *row[11:])
+    values = list(row)
+    values[10] = json.loads(values[10])
+    return Event(*values)
 
 
 def event_row(event: Event) -> tuple[Any, ...]:

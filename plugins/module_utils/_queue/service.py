@@ -55,7 +55,7 @@ class Operation:
             return self.ports.store.rehearse()
         return self.ports.store.write()
 
-    def once(self, step: Callable[["Operation", Transaction], tuple[Optional[Entry], bool]]) -> dict[str, Any]:
+    def once(self, step: Callable[[Operation, Transaction], tuple[Optional[Entry], bool]]) -> dict[str, Any]:
         """Do one step in one transaction and return what it left."""
         with self.session(self.params["state"] in ADDING) as tx:
             before = self._view(tx)
@@ -159,8 +159,7 @@ def last_verified(tx: Transaction, environment: str) -> dict[str, Any]:
 
 
 def _queued(call: Operation, tx: Transaction) -> tuple[Optional[Entry], bool]:
-    assert call.wish is not None  # check() saw app and version
-    return enqueue(tx, call.wish, call.actor, call.waiter_ttl_s)
+    return enqueue(tx, wish_of(call.params, call.environment), call.actor, call.waiter_ttl_s)
 
 
 def _finished(call: Operation, tx: Transaction) -> tuple[Optional[Entry], bool]:

@@ -125,7 +125,7 @@ class Store:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if application != schema.APPLICATION_ID:
             raise self._damaged("it is not a slipway.gitops queue")
-        if version > schema.SCHEMA_VERSION and writing or version < 1:
+        if (writing and version > schema.SCHEMA_VERSION) or version < 1:
             raise CorruptError(
                 "write to" if writing else "read",
                 "store " + self.path,

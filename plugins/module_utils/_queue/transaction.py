@@ -15,10 +15,11 @@ from .._errors import CorruptError
 from .clock import Reading
 from .model import ENTRY_FIELDS, GENESIS, SIGNS_OF_LIFE, Change, Entry, Environment, Event, Release, canonical, event_of
 from .schema import (
-    ENTRY_COLUMNS,
-    EVENT_COLUMNS,
     INSERT_ENTRY,
     INSERT_EVENT,
+    SELECT_ENTRY,
+    SELECT_EVENT,
+    UPDATE_ENTRY,
     entry_of,
     entry_row,
     environment_of,
@@ -62,28 +63,28 @@ class Transaction:
 
     def entry(self, entry_id: str) -> Optional[Entry]:
         """Return one entry."""
-        row = self._one("SELECT %s FROM entries WHERE id = ?" % ENTRY_COLUMNS, entry_id)
+        row = self._one(SELECT_ENTRY + " WHERE id = ?", entry_id)
         return entry_of(row) if row else None
 
     def entry_by_key(self, environment: str, key: str) -> Optional[Entry]:
         """Return the entry that was made under an idempotency key."""
-        query = "SELECT %s FROM entries WHERE environment = ? AND idempotency_key = ?" % ENTRY_COLUMNS
+        query = SELECT_ENTRY + " WHERE environment = ? AND idempotency_key = ?"
         row = self._one(query, environment, key)
         return entry_of(row) if row else None
 
     def holder(self, environment: str) -> Optional[Entry]:
         """Return the entry that holds the environment: claimed or orphaned."""
-        row = self._one("SELECT %s FROM entries WHERE environment = ? AND %s" % (ENTRY_COLUMNS, _AT_WORK), environment)
+        row = self._one(SELECT_ENTRY + " WHERE environment = ? AND " + _AT_WORK, environment)
         return entry_of(row) if row else None
 
     def waiting(self, environment: str) -> list[Entry]:
         """Return the queued entries, in no order."""
-        query = "SELECT %s FROM entries WHERE environment = ? AND state = 'queued'" % ENTRY_COLUMNS
+        query = SELECT_ENTRY + " WHERE environment = ? AND state = 'queued'"
         return [entry_of(row) for row in self._connection.execute(query, (environment,))]
 
     def entries(self) -> Iterator[Entry]:
         """Yield every entry there ever was."""
-        return map(entry_of, self._connection.execute("SELECT %s FROM entries" % ENTRY_COLUMNS))
+        return map(entry_of, self._connection.execute(SELECT_ENTRY))
 
     def releases(self, environment: str) -> dict[str, Release]:
         """Return the last verified release of each app."""
@@ -92,11 +93,11 @@ class Transaction:
 
     def events(self) -> Iterator[Event]:
         """Yield all events in their order."""
-        return map(event_of_row, self._connection.execute("SELECT %s FROM events ORDER BY seq" % EVENT_COLUMNS))
+        return map(event_of_row, self._connection.execute(SELECT_EVENT + " ORDER BY seq"))
 
     def latest_events(self, environment: str, limit: int) -> list[Event]:
         """Return the last ``limit`` events of one environment, oldest first."""
-        query = "SELECT %s FROM events WHERE environment = ? ORDER BY seq DESC LIMIT ?" % EVENT_COLUMNS
+        query = SELECT_EVENT + " WHERE environment = ? ORDER BY seq DESC LIMIT ?"
         return [event_of_row(row) for row in self._connection.execute(query, (environment, limit))][::-1]
 
     def problems(self) -> list[str]:
@@ -150,13 +151,13 @@ class Transaction:
     def _update(self, entry_id: str, values: dict[str, Any]) -> None:
         if values:
             columns = ", ".join('"%s" = ?' % name for name in values)
-            self._connection.execute("UPDATE entries SET %s WHERE id = ?" % columns, (*values.values(), entry_id))
+            self._connection.execute(UPDATE_ENTRY % columns, (*values.values(), entry_id))
 
     def _one(self, query: str, *values: Any) -> Any:
         return self._connection.execute(query, values).fetchone()
 
     def _last_event(self) -> Optional[Event]:
-        row = self._one("SELECT %s FROM events ORDER BY seq DESC LIMIT 1" % EVENT_COLUMNS)
+        row = self._one(SELECT_EVENT + " ORDER BY seq DESC LIMIT 1")
         if row is None:
             return None
         event = event_of_row(row)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 FIRST_LOOK_S = 0.05
 SLOWEST_LOOK_S = 0.5
 REPORT_EVERY_S = 10.0
+GAVE_UP = "its client waited in vain"
 
 
 class Claiming:
@@ -106,7 +107,7 @@ class Claiming:
         own = tx.entry(self.request.entry_id) if self.request.entry_id else None
         if own is not None and own.state == QUEUED and not own.detached:
             environment = tx.environment(own.environment) or Environment(own.environment)
-            gone: Entry = end(tx, environment, own, EXPIRED, self._call.actor, "its client waited in vain")
+            gone = end(tx, environment, replace(own, state=EXPIRED, reason=GAVE_UP), self._call.actor)
             self.result["own_entry"] = self.result["entry"] = entry_view(gone)
 
     def _report(self, refusal: Refusal) -> None:
