@@ -180,7 +180,8 @@ def _sanity(
     what = "sanity %s python %s" % (tools.name, python)
     console.say("  " + what)
     _offer_pip(tools)
-    folder = staging.copied(what.replace(" ", "-"))
+    # The commands of the checkout are no part of the collection; ruff and mypy look at them.
+    folder = staging.copied(what.replace(" ", "-"), without=("scripts", ".ci"))
     extra = {"ANSIBLE_COLLECTIONS_PATH": str(folder.parents[2]), "PYTHONDONTWRITEBYTECODE": ""}
     if programs:
         extra["PATH"] = os.pathsep.join([str(tools.folder / "bin"), str(programs), os.environ.get("PATH", os.defpath)])

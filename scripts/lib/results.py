@@ -65,9 +65,10 @@ class Part:
         if status == 0 and started:
             self.passed += len(started)
             return
-        broken = [line.strip() for line in verdict.group(1).splitlines()] if verdict else ["exit status %d" % status]
+        listed = verdict.group(1).splitlines() if verdict else ["exit status %d" % status]
+        broken = [line.strip() for line in listed if not line.startswith("= ")]
         self.passed += max(0, len(started) - len(broken)) if verdict else 0
-        self.failures += ["%s: %s" % (what, line.split(" = ")[0]) for line in broken]
+        self.failures += ["%s: %s" % (what, line) for line in broken]
 
     def finish(self) -> None:
         """Stop the clock of this part."""

@@ -24,16 +24,19 @@ def linked() -> Path:
     return root
 
 
-def copied(name: str) -> Path:
+def copied(name: str, without: tuple[str, ...] = ()) -> Path:
     """Return a fresh copy of the collection's folder: ansible-test refuses links.
 
-    Holds what Git tracks or would track, as it is now, committed or not. ``name`` keeps
-    copies apart that are used at the same time. Output of earlier runs is dropped.
+    Holds what Git tracks or would track, as it is now, committed or not, but for the top
+    level folders ``without``. ``name`` keeps copies apart that are used at the same time.
+    Output of earlier runs is dropped.
     """
     folder = places.cache() / "copies" / places.checkout_key() / name / _COLLECTION
     if folder.exists():
         shutil.rmtree(folder)
     for relative in files():
+        if relative.parts[0] in without:
+            continue
         target = folder / relative
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(places.CHECKOUT / relative, target, follow_symlinks=False)
