@@ -11,7 +11,6 @@ from .._argspec import KUBE_AUTH, LEASE, merge
 from .._clock import SystemClock
 from .._context import Context, Entry
 from .._gate import service
-from .._jmespath import check_expression, search
 from ._lease import lease_of
 
 _VERDICTS = ["fail", "inconclusive", "timeout"]
@@ -75,7 +74,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
 
         return HttpProbe(clock, ctx.agent).ask(check)
 
-    ports = service.Ports(connect_kube, observe, ask, search, check_expression, clock, lease_of(params, ctx))
+    ports = service.Ports(connect_kube, observe, ask, clock, lease_of(params, ctx))
     return service.run(params, ports, ctx)
 
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Mapping, Optional
 
-# Finds a value in a JSON document by a JMESPath expression; raises ValueError for a bad one.
-Search = Callable[[str, Any], Any]
+from .expression import search
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Answer:
     is_evidence: bool = True
 
 
-def mismatch(check: HttpCheck, answer: Answer, search: Search) -> str:
+def mismatch(check: HttpCheck, answer: Answer) -> str:
     """Return how ``answer`` differs from what ``check`` expects, empty when it does not."""
     if answer.fault:
         return answer.fault

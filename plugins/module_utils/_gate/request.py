@@ -9,9 +9,10 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Mapping, Optional
 
 from .._errors import InvalidInput
+from .expression import check_expression
 from .http_check import HttpCheck
 from .image import Image, parse_image
 from .rollout import Wanted
@@ -20,8 +21,6 @@ from .verdict import Policy
 
 _NAME = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")
 _LABEL = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
-# Refuses an expression: raises InvalidInput for (option, expression).
-CheckExpression = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Request:
         return bool(self.names or self.selector or self.application)
 
 
-def parse(params: Mapping[str, Any], check_expression: CheckExpression) -> Request:
+def parse(params: Mapping[str, Any]) -> Request:
     """Check all options, before anything is asked of anybody. Raises InvalidInput."""
     stable_for = _number("stable_for", params["stable_for"], 0, 3600)
     request = Request(
@@ -55,7 +54,7 @@ def parse(params: Mapping[str, Any], check_expression: CheckExpression) -> Reque
         names=_names(params),
         selector=_selector(params),
         application=_application(params),
-        http=tuple(_http(item, check_expression) for item in params.get("http") or []),
+        http=tuple(_http(item) for item in params.get("http") or []),
         wait_timeout_s=_number("wait_timeout", params["wait_timeout"], 0.1, 86400),
         log_lines=_whole("log_lines", params["log_lines"], 0, 250),
         fail_on=frozenset(params["fail_on"]),
@@ -138,7 +137,7 @@ def _images(params: Mapping[str, Any]) -> tuple[Image, ...]:
     return tuple(images)
 
 
-def _http(item: Mapping[str, Any], check_expression: CheckExpression) -> HttpCheck:
+def _http(item: Mapping[str, Any]) -> HttpCheck:
     """Check one entry of ``http``; ``version`` is one more expected value."""
     check_url("http.url", item["url"])
     match = {str(key): _scalar("http.match", key, value) for key, value in (item.get("match") or {}).items()}

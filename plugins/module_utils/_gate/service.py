@@ -15,13 +15,13 @@ from .._errors import SlipwayError, TransientError, UnhealthyError
 from .._kube.observe import Objects, Stream
 from .._lease import Lease
 from .evidence import Investigator, KubeReader
-from .http_check import Answer, HttpCheck, Search, Streak, mismatch
+from .http_check import Answer, HttpCheck, Streak, mismatch
 from .image import not_carried
 from .mask import mask
 from .outcome import Timing, advice_for, for_problem, for_url, message_of, result_of, subject_of
 from .pods import Problem
 from .progress import ProgressLine, state_line
-from .request import CheckExpression, Request, parse
+from .request import Request, parse
 from .rollout import Rollout, by_owner, image_references, judge
 from .targets import NothingToJudge, Target, find_deployments, streams_for
 from .verdict import FAIL, INCONCLUSIVE, PASS, TIMEOUT, Decision, Judge
@@ -51,8 +51,6 @@ class Ports:
     connect: Callable[[], KubeReader]
     observe: Callable[[KubeReader, list[Stream]], Observation]
     ask: Callable[[HttpCheck], Answer]
-    search: Search
-    check_expression: CheckExpression
     clock: Clock
     lease: Lease
 
@@ -63,7 +61,7 @@ def run(params: Mapping[str, Any], ports: Ports, ctx: Context) -> dict[str, Any]
     Raises InvalidInput before anything is asked, UnhealthyError for a verdict in ``fail_on``,
     FencedError when the lease is lost, and what the cluster's first answer raises.
     """
-    request = parse(params, ports.check_expression)
+    request = parse(params)
     gate = Gate(request, ports, ctx)
     try:
         decision = gate.decide()
@@ -199,7 +197,7 @@ class Gate:
         for streak in self._streaks:
             if streak.is_due(self._clock.monotonic()):
                 answer = self._ports.ask(streak.check)
-                fault = mismatch(streak.check, answer, self._ports.search)
+                fault = mismatch(streak.check, answer)
                 streak.record(self._clock.monotonic(), fault, answer.is_evidence)
         now = self._clock.monotonic()
         overdue = next((streak for streak in self._streaks if streak.is_overdue(now)), None)

@@ -9,11 +9,10 @@ that the usual case does not need the library.
 
 from __future__ import annotations
 
-import importlib
 import re
 from typing import Any
 
-from ._errors import InvalidInput, PermanentError
+from .._errors import InvalidInput, PermanentError
 
 _PLAIN = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")
 MAX_LENGTH = 256
@@ -26,7 +25,7 @@ def check_expression(option: str, expression: str) -> None:
     if _PLAIN.match(expression):
         return
     try:
-        jmespath = _library()
+        import jmespath
     except ImportError as error:
         raise PermanentError(
             "evaluate",
@@ -44,7 +43,8 @@ def check_expression(option: str, expression: str) -> None:
 def search(expression: str, document: Any) -> Any:
     """Return what ``expression`` finds in ``document``, None when nothing."""
     if not _PLAIN.match(expression):
-        jmespath = _library()
+        import jmespath
+
         try:
             return jmespath.search(expression, document)
         except jmespath.exceptions.JMESPathError:
@@ -52,7 +52,3 @@ def search(expression: str, document: Any) -> Any:
     for name in expression.split("."):
         document = document.get(name) if isinstance(document, dict) else None
     return document
-
-
-def _library() -> Any:
-    return importlib.import_module("jmespath")
