@@ -45,6 +45,7 @@ class Command:
     ``argv[0]`` is looked up in the PATH of ``env``. ``timeout_s`` is in seconds of
     monotonic time. ``max_bytes`` bounds what is held of each output stream: a run whose
     lines are listened to keeps the tail, any other run that says more is ended as an error.
+    ``pass_fds`` are open file descriptors that the program inherits under the same numbers.
     """
 
     argv: Sequence[str]
@@ -53,6 +54,7 @@ class Command:
     cwd: Optional[str] = None
     input: Optional[bytes] = None
     max_bytes: int = 16 * MIB
+    pass_fds: Sequence[int] = ()
 
     @property
     def program(self) -> str:
@@ -121,6 +123,7 @@ def _start(command: Command) -> subprocess.Popen[bytes]:
             cwd=command.cwd,
             bufsize=0,
             start_new_session=True,
+            pass_fds=tuple(command.pass_fds),
         )
     except (OSError, ValueError) as exc:
         raise _start_error(command, exc) from exc
