@@ -13,6 +13,7 @@ from .intake import waiter_lease
 from .model import CLAIMED, QUEUED, ROLLED_BACK, SUCCEEDED, TERMINAL, Change, Entry, Environment, Release, secret_hash
 from .order import back_off_ms
 from .ports import Transaction
+from .request import images_of
 
 
 @dataclass(frozen=True)
@@ -197,9 +198,9 @@ def _restored(entry: Entry, known: Optional[Release], how: Finish) -> dict[str, 
             code="no_verified_release",
         )
     if how.release is not None:
-        for name in ("version", "images"):
-            if how.release[name] != known.record[name]:
-                raise InvalidInput("release", "%s differ from those of the last verified release" % name)
+        same = how.release["version"] == known.record["version"] and images_of(how.release) == images_of(known.record)
+        if not same:
+            raise InvalidInput("release", "is not the last verified one, %s" % known.record["version"])
         return dict(how.release)
     return {name: value for name, value in known.record.items() if name != "commit"}
 

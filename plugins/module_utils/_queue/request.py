@@ -21,7 +21,8 @@ COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 IDENTIFIER = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})")
 
-TEXT_LIMIT = 4096
+ERROR_LIMIT = 4096
+REASON_LIMIT = 1024
 DOCUMENT_LIMIT = 64 * 1024
 FINISHES = ("succeeded", "failed", "rolled_back")
 LIMITS = {
@@ -33,7 +34,7 @@ LIMITS = {
     "fence_floor": (0, 2**62),
     "events": (0, 10_000),
 }
-_TEXTS = {"reason": 1024, "actor": 256, "source_url": 2048, "idempotency_key": 256, "claim_id": 256}
+_TEXTS = {"actor": 256, "source_url": 2048, "idempotency_key": 256, "claim_id": 256}
 
 #: What each wanted state cannot do without.
 _NEEDS: dict[str, tuple[str, ...]] = {
@@ -174,12 +175,30 @@ def release_of(params: Mapping[str, Any]) -> Optional[dict[str, Any]]:
 
 
 def error_text(text: Optional[str]) -> str:
-    """Return the reason of a failure fit to store: bounded and without control characters.
+    """Return what went wrong fit to store: bounded and without control characters but line ends.
 
     It is shortened and never refused: a finish must not fail because of what it reports.
     """
-    clean = "".join(char if char.isprintable() or char == "\n" else " " for char in text or "")
-    return clean if len(clean) <= TEXT_LIMIT else clean[: TEXT_LIMIT - 1] + "\u2026"
+    return _shortened("".join(char if char.isprintable() or char == "\n" else " " for char in text or ""), ERROR_LIMIT)
+
+
+def reason_text(text: Optional[str]) -> str:
+    """Return a reason as one line, bounded; never refused, as above."""
+    return _shortened(
+        " ".join("".join(char if char.isprintable() else " " for char in text or "").split()), REASON_LIMIT
+    )
+
+
+def images_of(release: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return what identifies the images of a release: unset and empty fields are the same."""
+    return [
+        {name: str(image[name]) for name in ("name", "newName", "newTag", "digest") if image.get(name)}
+        for image in release["images"]
+    ]
+
+
+def _shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "\u2026"
 
 
 def _check_texts(params: Mapping[str, Any]) -> None:

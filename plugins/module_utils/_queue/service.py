@@ -15,7 +15,7 @@ from .holder import Finish, Holder, finish, renew, requeue
 from .intake import enqueue
 from .model import Entry, Environment, entry_view, environment_view
 from .ports import QueuePorts, Transaction
-from .request import check, error_text, release_of, wish_of
+from .request import check, error_text, reason_text, release_of, wish_of
 from .waiting import Claiming
 
 ADDING = ("queued", "paused", "held")
@@ -45,7 +45,7 @@ class Operation:
         self.ctx = ctx
         self.environment = environment
         self.actor: str = params["actor"]
-        self.reason: str = params.get("reason") or ""
+        self.reason: str = reason_text(params.get("reason"))
         self.waiter_ttl_s: int = params.get("waiter_ttl") or 120
         self.wish = wish_of(params, environment) if params.get("app") and params.get("version") else None
 
@@ -58,7 +58,7 @@ class Operation:
     def once(self, step: Callable[[Operation, Transaction], tuple[Optional[Entry], bool]]) -> dict[str, Any]:
         """Do one step in one transaction and return what it left."""
         with self.session(self.params["state"] in ADDING) as tx:
-            before = self._view(tx)
+            before = self.view(tx)
             entry, changed = step(self, tx)
             return self.result(tx, entry, changed, before)
 
@@ -66,7 +66,7 @@ class Operation:
         """Extend the lease of the caller and note phase and commit."""
         noted = (self.params.get("phase"), self.params.get("commit"))
         with self.session(adds=False) as tx:
-            before = self._view(tx)
+            before = self.view(tx)
             was = tx.entry(self.params["lease"]["entry"])
             entry = renew(tx, self.holder(), *noted)
             changed = was is None or (was.phase, was.commit) != (entry.phase, entry.commit)
@@ -127,7 +127,7 @@ class Operation:
         self, tx: Transaction, entry: Optional[Entry], changed: bool, before: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return the values that every state returns."""
-        after = self._view(tx)
+        after = self.view(tx, entry)
         result: dict[str, Any] = {
             "changed": changed,
             "entry": entry_view(entry) if entry else None,
@@ -135,22 +135,27 @@ class Operation:
             "last_verified": last_verified(tx, self.environment),
         }
         if self.ctx.diff:
-            header = "queue of " + self.environment
-            result["diff"] = {"before": before, "after": after, "before_header": header, "after_header": header}
+            result["diff"] = _diff(before, after, "queue of " + self.environment)
         return result
 
-    def view(self, tx: Transaction) -> dict[str, Any]:
-        """Return what a diff compares: the environment, and its live entries."""
-        return self._view(tx)
-
-    def _view(self, tx: Transaction) -> dict[str, Any]:
+    def view(self, tx: Transaction, entry: Optional[Entry] = None) -> dict[str, Any]:
+        """Return the environment and, for a diff, its live entries and ``entry``."""
         environment = tx.environment(self.environment) or Environment(self.environment)
         view: dict[str, Any] = {"environment": environment_view(environment)}
         if self.ctx.diff:
             holder = tx.holder(self.environment)
-            live = [*([holder] if holder else []), *tx.waiting(self.environment)]
-            view["entries"] = {entry.id: entry_view(entry) for entry in live}
+            live = [item for item in (holder, entry, *tx.waiting(self.environment)) if item is not None]
+            view["entries"] = {item.id: entry_view(item) for item in live}
         return view
+
+
+def _diff(before: Mapping[str, Any], after: Mapping[str, Any], header: str) -> dict[str, Any]:
+    """Return a diff without the entries that are the same on both sides."""
+    sides = []
+    for side, other in ((before, after), (after, before)):
+        entries = {key: item for key, item in side["entries"].items() if other["entries"].get(key) != item}
+        sides.append({"environment": side["environment"], "entries": entries})
+    return {"before": sides[0], "after": sides[1], "before_header": header, "after_header": header}
 
 
 def last_verified(tx: Transaction, environment: str) -> dict[str, Any]:
