@@ -14,7 +14,7 @@ DOCUMENTATION = r"""
 name: unknown_variables
 short_description: Find variables with a prefix of ours that no option has
 version_added: 1.0.0
-author: slipway.gitops contributors (@slipway)
+author: slipway.gitops contributors (@slipway-gitops)
 description:
   - A misspelt variable is silently ignored by Ansible, so that a delivery would run with a default nobody wanted.
   - Returns one sentence for each name that is not known, with the nearest known name.
