@@ -77,7 +77,7 @@ MAY = {
 #: for the time. PyYAML and JMESPath work on text and data that they are given.
 PURE = {
     "__future__", "abc", "ast", "base64", "binascii", "bisect", "collections", "contextlib", "copy", "dataclasses",
-    "datetime", "difflib", "enum", "fnmatch", "functools", "hashlib", "heapq", "hmac", "importlib.util",
+    "datetime", "difflib", "enum", "fnmatch", "functools", "hashlib", "heapq", "hmac", "importlib",
     "io", "ipaddress", "itertools", "jmespath", "json", "math", "operator", "os.path.basename", "os.path.dirname",
     "os.path.isabs", "os.path.join", "os.path.normpath", "os.path.relpath", "os.path.splitext", "os.sep",
     "posixpath", "re", "shlex", "string", "struct", "textwrap", "types", "typing", "unicodedata", "urllib.parse",

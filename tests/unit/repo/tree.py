@@ -76,3 +76,19 @@ def load(relative: str) -> ModuleType:
 def read_yaml(path: Path) -> Any:
     """Return the content of a YAML file that holds plain data."""
     return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+class _AnsibleLoader(yaml.SafeLoader):
+    """Reads YAML with Ansible's tags, values of which become plain text."""
+
+
+_AnsibleLoader.add_multi_constructor("!", lambda loader, suffix, node: loader.construct_scalar(node))
+
+
+def read_ansible(path: Path) -> Any:
+    """Return the content of a YAML file that may hold !vault and !unsafe values."""
+    loader = _AnsibleLoader(path.read_text(encoding="utf-8"))
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
