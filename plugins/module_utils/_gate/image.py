@@ -9,10 +9,11 @@ import re
 from dataclasses import dataclass
 from typing import Optional, Sequence
 
+_PART = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*"
 _REFERENCE = re.compile(
-    r"^(?P<name>[a-z0-9]+([._-]+[a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*)"
-    r"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?"
-    r"(@(?P<digest>sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}))?$"
+    r"(?P<name>(?:%s(?::[0-9]+)?/)?%s(?:/%s)*)" % (_PART, _PART, _PART)
+    + r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?"
+    + r"(?:@(?P<digest>sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}))?"
 )
 
 
@@ -38,7 +39,7 @@ def parse_image(reference: str) -> Image:
 
     Raises ValueError when it is not a reference that a container runtime would accept.
     """
-    found = _REFERENCE.match(reference) if len(reference) <= 512 else None
+    found = _REFERENCE.fullmatch(reference) if len(reference) <= 512 else None
     if found is None:
         raise ValueError("%r is not an image reference" % reference[:80])
     tag, digest = found.group("tag") or "", found.group("digest") or ""
