@@ -230,6 +230,8 @@ def _failure(status: int, body: str, method: str, path: str) -> SlipwayError:
         kind, code = PermanentError, "field_conflict"
     if status == 409 and reason == "AlreadyExists":
         kind, code = PermanentError, "already_exists"
+    if status == 500 and message.startswith("failed to create typed patch object"):
+        kind, code = PermanentError, "invalid"  # server-side apply refuses an unknown field with a 500
     resource = path.split("?", 1)[0]
     return kind(_VERBS.get(method, method), resource, message or "HTTP status %d" % status, _HINTS.get(code, ""), code)
 

@@ -1,0 +1,148 @@
+#!/usr/bin/python
+# Copyright (c) 2026, slipway.gitops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: argocd_app_info
+short_description: Read Argo CD Applications
+version_added: "1.0.0"
+description:
+  - Returns a compact view of one Application, or of all of a namespace, by one request to the Kubernetes API.
+  - An Application that does not exist gives an empty list. An Argo CD that is not installed is an error.
+  - Secrets are never returned. Values under keys that name a secret are masked, and messages about Secrets withheld.
+author:
+  - slipway.gitops contributors (@slipway-gitops)
+extends_documentation_fragment:
+  - slipway.gitops._attributes
+  - slipway.gitops._attributes.actiongroup
+  - slipway.gitops._kube_auth
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The module only reads.
+  diff_mode:
+    support: none
+    details:
+      - The module only reads.
+  idempotent:
+    support: full
+options:
+  name:
+    description: Name of one Application. Without it, all that the other options let through.
+    type: str
+  namespace:
+    description: Namespace of the Applications.
+    type: str
+    default: argocd
+  label_selectors:
+    description: Label selectors, all of which must hold.
+    type: list
+    elements: str
+  project:
+    description: Only Applications of this AppProject.
+    type: str
+  full:
+    description: Whether to return each Application itself as well, without its status, secrets masked.
+    type: bool
+    default: false
+notes:
+  - Needs the right C(list) for C(applications.argoproj.io).
+seealso:
+  - module: slipway.gitops.argocd_app
+"""
+
+EXAMPLES = r"""
+- name: Read one Application
+  slipway.gitops.argocd_app_info:
+    name: sample
+  register: found
+
+- name: Show what it is synced to
+  ansible.builtin.debug:
+    msg: "{{ found.applications[0].sync.revision if found.applications else 'there is none' }}"
+
+- name: Read all Applications of one project
+  slipway.gitops.argocd_app_info:
+    project: default
+    full: true
+
+- name: Read the Applications of one team
+  slipway.gitops.argocd_app_info:
+    label_selectors:
+      - team in (web, shop)
+      - "!experimental"
+"""
+
+RETURN = r"""
+applications:
+  description: The Applications, by name.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name.
+      type: str
+      sample: sample
+    namespace:
+      description: Namespace.
+      type: str
+      sample: argocd
+    project:
+      description: AppProject it belongs to.
+      type: str
+      sample: default
+    automated:
+      description: Whether Argo CD syncs it by itself.
+      type: bool
+      sample: true
+    sources:
+      description: What it follows, one or several.
+      type: list
+      elements: dict
+      sample: [{repo: "ssh://git@git.example.com/sample.git", path: overlays/staging, chart: "", target_revision: main}]
+    destination:
+      description: Cluster and namespace it deploys to.
+      type: dict
+      sample: {server: "https://kubernetes.default.svc", namespace: sample}
+    images:
+      description: Images of everything it runs now, also of pods that are being replaced.
+      type: list
+      elements: str
+      sample: ["registry.example.com/sample:2"]
+    sync:
+      description: The comparison, and the operation that runs or ran last, as in RV(slipway.gitops.argocd_app#module:sync).
+      type: dict
+      sample:
+        status: Synced
+        revision: 3f2a6ad1c0b54a1f9d0c7f4b6f0a7c1e2d3b4a59
+        operation: {phase: Succeeded, revision: 3f2a6ad1c0b54a1f9d0c7f4b6f0a7c1e2d3b4a59, automated: true}
+    health:
+      description: Health as Argo CD reports it.
+      type: str
+      sample: Healthy
+    conditions:
+      description: Conditions, each with type and message.
+      type: list
+      elements: dict
+      sample: []
+    object:
+      description: The Application without its status, with O(full=true).
+      type: dict
+      sample: {apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {name: sample}, spec: {project: default}}
+"""
+
+from ansible_collections.slipway.gitops.plugins.module_utils._entry.argocd_app_info import ENTRY
+from ansible_collections.slipway.gitops.plugins.module_utils._module import run_module
+
+
+def main() -> None:
+    run_module(ENTRY)
+
+
+if __name__ == "__main__":
+    main()
