@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Mapping
 
-from .._errors import BusyError, InvalidInput, PermanentError
+from .._errors import BusyError, PermanentError
 from .model import CLAIMED, EXPIRED, FAILED, ORPHANED, QUEUED, SUPERSEDED, Change, Entry, Environment, veto
 from .ports import Transaction
 from .request import Wish
@@ -109,8 +109,6 @@ def _known(tx: Transaction, known: Entry, wish: Wish, waiter_ttl_s: int) -> Entr
 
 def _new_entry(tx: Transaction, environment: Environment, wish: Wish, actor: str, waiter_ttl_s: int) -> Entry:
     delay_ms = max(0, int((wish.not_before - tx.wall_s) * 1000)) if wish.not_before else 0
-    if wish.expires_in_s and delay_ms >= wish.expires_in_s * 1000:
-        raise InvalidInput("not_before", "is after the end that expires_in sets")
     entry = Entry(
         id=tx.new_id(),
         environment=wish.environment,

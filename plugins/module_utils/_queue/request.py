@@ -151,6 +151,12 @@ def wish_of(params: Mapping[str, Any], environment: str) -> Wish:
     )
 
 
+def check_times(wish: Wish, wall_s: float) -> None:
+    """Raise InvalidInput for an entry that would expire before it may run."""
+    if wish.expires_in_s and wish.not_before >= wall_s + wish.expires_in_s:
+        raise InvalidInput("not_before", "is after the end that expires_in sets")
+
+
 def priority_of(value: Any) -> int:
     """Return a priority as a number from 0 to 100. Raises InvalidInput."""
     if value is None:

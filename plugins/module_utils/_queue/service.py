@@ -15,7 +15,7 @@ from .holder import Finish, Holder, finish, renew, requeue
 from .intake import enqueue
 from .model import Entry, Environment, entry_view, environment_view
 from .ports import QueuePorts, Transaction
-from .request import check, error_text, reason_text, release_of, wish_of
+from .request import check, check_times, error_text, reason_text, release_of, wish_of
 from .waiting import Claiming
 
 ADDING = ("queued", "paused", "held")
@@ -47,7 +47,10 @@ class Operation:
         self.actor: str = params["actor"]
         self.reason: str = reason_text(params.get("reason"))
         self.waiter_ttl_s: int = params.get("waiter_ttl") or 120
-        self.wish = wish_of(params, environment) if params.get("app") and params.get("version") else None
+        adds = params["state"] in ("queued", "claimed") and params.get("app") and params.get("version")
+        self.wish = wish_of(params, environment) if adds else None
+        if self.wish is not None:
+            check_times(self.wish, ports.clock.wall())
 
     def session(self, adds: bool) -> ContextManager[Transaction]:
         """Return the transaction to work in: only one that adds something makes a new store."""
