@@ -87,15 +87,11 @@ class ProcessTimeout(TransientError):
     code = "timeout"
 
     def __init__(self, command: Command, completed: Completed) -> None:
-        super().__init__(
-            "run", command.program, "it did not end within %g s and was stopped" % command.timeout_s
-        )
+        super().__init__("run", command.program, "it did not end within %g s and was stopped" % command.timeout_s)
         self.completed = completed
 
 
-def run(
-    command: Command, on_line: Optional[OnLine] = None, on_tick: Optional[OnTick] = None
-) -> Completed:
+def run(command: Command, on_line: Optional[OnLine] = None, on_tick: Optional[OnTick] = None) -> Completed:
     """Run a program to its end and return how it ended; the return code is not judged.
 
     ``on_line`` gets every line of both streams as it comes (a carriage return ends a
@@ -132,17 +128,23 @@ def _start(command: Command) -> subprocess.Popen[bytes]:
 def _start_error(command: Command, exc: Exception) -> SlipwayError:
     if command.cwd is not None and not os.path.isdir(command.cwd):
         return NotFound(
-            "run", command.program, "folder %s does not exist" % command.cwd,
+            "run",
+            command.program,
+            "folder %s does not exist" % command.cwd,
             code="directory_not_found",
         )
     if isinstance(exc, FileNotFoundError):
         return NotFound(
-            "run", command.program, "it is not installed or not in PATH",
+            "run",
+            command.program,
+            "it is not installed or not in PATH",
             code="command_not_found",
         )
     if isinstance(exc, PermissionError):
         return PermanentError(
-            "run", command.program, "%s may not be executed" % command.argv[0],
+            "run",
+            command.program,
+            "%s may not be executed" % command.argv[0],
             code="not_executable",
         )
     if isinstance(exc, OSError) and exc.errno in (errno.EAGAIN, errno.ENOMEM):
@@ -188,9 +190,7 @@ class _Exchange:
         self._process = process
         self._on_tick = on_tick
         self._outputs = {
-            pipe: _Output(command.max_bytes, on_line)
-            for pipe in (process.stdout, process.stderr)
-            if pipe is not None
+            pipe: _Output(command.max_bytes, on_line) for pipe in (process.stdout, process.stderr) if pipe is not None
         }
         self._unsent = memoryview(command.input or b"")
         self._selector = selectors.DefaultSelector()
@@ -245,7 +245,8 @@ class _Exchange:
             return
         if chunk:
             raise PermanentError(
-                "run", self._command.program,
+                "run",
+                self._command.program,
                 "it said more than %d MiB" % (self._command.max_bytes // MIB),
                 code="output_too_large",
             )

@@ -70,7 +70,6 @@ def _tool(params: Params, here: Platform) -> Tool:
     values = {"name": params["name"], "version": params["version"], "os": here.os, "arch": here.arch}
     checksums: Mapping[str, str] = params["files"] or {}
     files = tuple(checksums) or (params["name"],)
-    offer = params["download"]
     return Tool(
         name=params["name"],
         version=params["version"],
@@ -79,11 +78,8 @@ def _tool(params: Params, here: Platform) -> Tool:
         is_program=not checksums,
         version_command=tuple(params["version_command"]),
         version_pattern=params["version_pattern"],
-        downloads=tuple(
-            _download(offer, checksums.get(path) or offer["checksum"], {**values, "path": path}, params["download_mirror"])
-            for path in files
-        )
-        if offer
+        downloads=tuple(_download(params, checksums.get(path), {**values, "path": path}) for path in files)
+        if params["download"]
         else (),
         build=_build(params["build"], values),
         ways=tuple(params["ways"]),
@@ -97,15 +93,16 @@ def _build(options: Optional[Params], values: Mapping[str, str]) -> Optional[Bui
     return Build(module_dir=options["module_dir"], cgo=options["cgo"], **texts)
 
 
-def _download(offer: Params, checksum: Optional[str], values: Mapping[str, str], mirror: Optional[str]) -> Download:
+def _download(params: Params, checksum: Optional[str], values: Mapping[str, str]) -> Download:
     """Return where one file is published; every placeholder filled in, the mirror applied."""
-    url = mirrored(expand(offer["url"], values), mirror or "")
+    offer, mirror = params["download"], params["download_mirror"] or ""
+    url = mirrored(expand(offer["url"], values), mirror)
     member = expand(offer["member"] or "", values)
-    kind, _colon, value = expand(checksum or "", values).partition(":")
+    kind, _colon, value = expand(checksum or offer["checksum"] or "", values).partition(":")
     if kind != "sha256" or not value:
         raise InvalidInput("download.checksum", "it must be sha256:<digest> or sha256:<url>, for every file")
     if "://" in value:
-        return Download(values["path"], url, sha256_url=mirrored(value, mirror or ""), member=member)
+        return Download(values["path"], url, sha256_url=mirrored(value, mirror), member=member)
     return Download(values["path"], url, sha256=value.lower(), member=member)
 
 

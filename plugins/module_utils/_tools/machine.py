@@ -35,7 +35,7 @@ class LocalMachine:
         return done.out + done.err
 
     def unpack(self, archive: str, member: str, target: str) -> None:
-        """Write one regular file of a tar archive to ``target``. Raises PermanentError ``archive``."""
+        """Replace a tar archive by one regular file out of it. Raises PermanentError ``archive``."""
         try:
             with tarfile.open(archive) as tar:
                 source = tar.extractfile(member)
@@ -43,5 +43,6 @@ class LocalMachine:
                     raise PermanentError("unpack", member, "it is not a regular file", code="archive")
                 with open(target, "xb") as file:
                     shutil.copyfileobj(source, file)
+            os.unlink(archive)
         except (tarfile.TarError, KeyError, EOFError) as error:
             raise PermanentError("unpack", member, str(error), code="archive") from error

@@ -113,20 +113,30 @@ def tool_errors(tool: Tool) -> Iterator[tuple[str, str]]:
     for path in tool.files:
         if path.startswith("/") or ".." in path.split("/") or not path.strip("/."):
             yield "files", "'%s' is no path below the tool's folder" % path
+    yield from _pattern_errors(tool.version_pattern)
+    for download in tool.downloads:
+        yield from _download_errors(download)
+    if tool.build is not None and tool.is_program != bool(tool.build.package):
+        yield "build", "a program is built from 'package', plain files are taken from 'source'"
+
+
+def _pattern_errors(pattern: str) -> Iterator[tuple[str, str]]:
     try:
-        groups = re.compile(tool.version_pattern).groups
+        groups = re.compile(pattern).groups
     except re.error as error:
         yield "version_pattern", "it is no regular expression (%s)" % error
     else:
         if groups != 1:
             yield "version_pattern", "it must have exactly one group, which matches the version"
-    for download in tool.downloads:
-        if urlsplit(download.url).scheme not in ("http", "https") or not urlsplit(download.url).netloc:
-            yield "download.url", "'%s' is no http or https address" % download.url
-        if download.sha256 and not _SHA256.fullmatch(download.sha256):
-            yield "download.checksum", "'%s' is no SHA-256 in hexadecimal" % download.sha256
-    if tool.build is not None and tool.is_program != bool(tool.build.package):
-        yield "build", "a program is built from 'package', plain files are taken from 'source'"
+
+
+def _download_errors(download: Download) -> Iterator[tuple[str, str]]:
+    for option, url in (("download.url", download.url), ("download.checksum", download.sha256_url)):
+        parts = urlsplit(url)
+        if url and (parts.scheme not in ("http", "https") or not parts.netloc):
+            yield option, "'%s' is no http or https address" % url
+    if download.sha256 and not _SHA256.fullmatch(download.sha256):
+        yield "download.checksum", "'%s' is no SHA-256 in hexadecimal" % download.sha256
 
 
 def expand(template: str, values: Mapping[str, str]) -> str:

@@ -113,8 +113,9 @@ class _Provision:
                 return found
             with store.staging(tool) as staged:
                 way = self._fill(staged)
+                files = store.seal(tool, staged)
                 self._check_version(staged, way)
-                store.publish(tool, staged, {"name": tool.name, "version": tool.version, "way": way})
+                store.publish(tool, staged, {"name": tool.name, "version": tool.version, "way": way, "files": files})
         return Found(way, self._cached_path(), changed=True)
 
     def _fill(self, staged: str) -> str:
@@ -140,9 +141,7 @@ class _Provision:
         tool = self._tool
         if not tool.is_program:
             return
-        program = os.path.join(staged, tool.files[0])
-        os.chmod(program, 0o755)
-        said = self._ports.machine.ask(program, tool.version_command)
+        said = self._ports.machine.ask(os.path.join(staged, tool.files[0]), tool.version_command)
         if not tool.is_right(said):
             cause = "the result says that it is version %s" % (tool.version_in(said) or "unknown")
             hint = "Check the settings of option '%s' for this tool." % way

@@ -57,10 +57,7 @@ class ToolStore:
         try:
             with open(os.path.join(folder, _RECORD), encoding="utf-8") as file:
                 recorded = json.load(file)["files"]
-            return all(
-                os.path.getsize(os.path.join(folder, path)) == recorded[path]["size"]
-                for path in tool.files
-            )
+            return all(os.path.getsize(os.path.join(folder, path)) == recorded[path]["size"] for path in tool.files)
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
@@ -76,9 +73,7 @@ class ToolStore:
             while not _try_lock(file.fileno()):
                 waited_s = self._clock.monotonic() - started
                 if waited_s > timeout_s:
-                    raise BusyError(
-                        "get", tool.title, "another run has been getting it for %d s" % waited_s
-                    )
+                    raise BusyError("get", tool.title, "another run has been getting it for %d s" % waited_s)
                 on_wait()
                 self._clock.sleep(_LOCK_POLL_S)
             yield
@@ -112,16 +107,21 @@ class ToolStore:
             if name.startswith(_staging_prefix(tool)):
                 shutil.rmtree(os.path.join(self._tools, name))
 
+    def seal(self, tool: Tool, staged: str) -> dict[str, Any]:
+        """Set the modes of the staged files, force them to disk, return size and digest of each."""
+        with _cache_errors(staged):
+            mode = 0o755 if tool.is_program else 0o644
+            return {path: _seal(os.path.join(staged, path), mode) for path in tool.files}
+
     def publish(self, tool: Tool, staged: str, record: Mapping[str, Any]) -> None:
-        """Give a staged folder its final name, in one step and durably."""
+        """Give a sealed folder its final name, in one step and durably; ``record`` tells its files."""
         final = self.folder(tool)
         with _cache_errors(final):
-            os.chmod(staged, 0o755)
-            files = {path: _seal(os.path.join(staged, path), tool.is_program) for path in tool.files}
             path = os.path.join(staged, _RECORD)
             with open(path, "w", encoding="utf-8") as file:
-                json.dump(dict(record, files=files), file, indent=2, sort_keys=True)
-            _seal(path, False)
+                json.dump(record, file, indent=2, sort_keys=True)
+            _seal(path, 0o644)
+            os.chmod(staged, 0o755)  # noqa: S103  (programs for everybody; mkdtemp made it private)
             for folder, _folders, _names in os.walk(staged):
                 _sync_folder(folder)
             if os.path.lexists(final):
@@ -144,9 +144,9 @@ class ToolStore:
 
     def mark_unreachable(self, host: str) -> None:
         """Remember for some minutes that the host does not answer."""
-        with _cache_errors(self._mark(host)):
-            with open(self._mark(host), "w", encoding="utf-8"):
-                os.utime(self._mark(host), (self._clock.wall(), self._clock.wall()))
+        mark, now = self._mark(host), self._clock.wall()
+        with _cache_errors(mark), open(mark, "w", encoding="utf-8"):
+            os.utime(mark, (now, now))
 
     def _mark(self, host: str) -> str:
         return os.path.join(self._tools, ".unreachable-" + re.sub(r"[^\w.-]", "_", host))
@@ -164,11 +164,10 @@ def _try_lock(fd: int) -> bool:
     return True
 
 
-def _seal(path: str, is_program: bool) -> dict[str, Any]:
-    """Set the mode of a finished file, force it to disk, return its size and digest."""
+def _seal(path: str, mode: int) -> dict[str, Any]:
     digest = hashlib.sha256()
     with open(path, "rb") as file:
-        os.fchmod(file.fileno(), 0o755 if is_program else 0o644)
+        os.fchmod(file.fileno(), mode)
         for chunk in iter(lambda: file.read(1024 * 1024), b""):
             digest.update(chunk)
         os.fsync(file.fileno())
@@ -189,7 +188,9 @@ def _cache_errors(path: str) -> Iterator[Optional[str]]:
         yield path
     except OSError as error:
         raise PermanentError(
-            "use", "cache %s" % path, error.strerror or str(error),
+            "use",
+            "cache %s" % path,
+            error.strerror or str(error),
             "Point SLIPWAY_CACHE or the option 'cache_dir' at a folder that can be written.",
             code="cache",
         ) from error

@@ -23,6 +23,7 @@ from ansible_collections.slipway.gitops.plugins.module_utils._process import (
     ProcessTimeout,
     run,
 )
+from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.process_support import all_end
 
 ENV = {"PATH": os.environ["PATH"]}
 
@@ -31,21 +32,6 @@ def python(code: str, **options: Any) -> Command:
     options.setdefault("timeout_s", 20)
     options.setdefault("env", ENV)
     return Command([sys.executable, "-c", code], **options)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path("/proc/%d/stat" % pid).read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def all_end(pids: str) -> bool:
-    """True when these processes end at once; a killed one may need a moment to go."""
-    deadline = time.monotonic() + 3
-    while any(is_alive(int(pid)) for pid in pids.split()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return not any(is_alive(int(pid)) for pid in pids.split())
 
 
 def wait_for_file(path: Path) -> str:
