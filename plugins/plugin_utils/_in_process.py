@@ -11,10 +11,12 @@ plain run on the controller, the ordinary module does the work: stock behaviour.
 
 from __future__ import annotations
 
-import encodings.idna  # noqa: F401  (loaded once in the parent; socket would load it in every worker)
+import encodings.ascii  # noqa: F401  (codecs are loaded once in the parent, else again in every worker)
+import encodings.idna  # noqa: F401
 import importlib.util
 import json
 import os
+import re
 import ssl
 import sys
 import traceback
@@ -45,6 +47,7 @@ except ImportError:
     _ENCODER = {"cls": AnsibleJSONEncoder, "vault_to_text": True}
 
 _DISPLAY = Display()
+_PLAYBOOK_PYTHON = re.compile(r"\{\{\s*ansible_playbook_python\s*\}\}")
 
 
 def _prewarm() -> None:
@@ -120,12 +123,15 @@ class InProcessAction(NormalActionModule):  # type: ignore[misc]
 
     def _interpreter(self, variables: Mapping[str, Any]) -> str:
         """Return the interpreter the task asks for; compared as text, because venvs are links to one base."""
-        value = variables.get("ansible_python_interpreter")
-        return str(self._templar.template(value)) if value else ""
+        value = str(variables.get("ansible_python_interpreter") or "")
+        if _PLAYBOOK_PYTHON.fullmatch(value):  # the usual setting; a template costs some 5 ms in a fresh worker
+            return str(variables.get("ansible_playbook_python") or sys.executable)
+        return str(self._templar.template(value)) if "{{" in value else value
 
     def _run_entry(self, env: Mapping[str, str]) -> dict[str, Any]:
         """Validate the arguments as a module would, run the use case, mask the result."""
         no_log: set[str] = set()
+        params: Any = {}
         try:
             # Exactly what a module would receive: plain data, vaulted values decrypted.
             arguments = json.loads(json.dumps(dict(self._task.args), **_ENCODER))
@@ -137,19 +143,20 @@ class InProcessAction(NormalActionModule):  # type: ignore[misc]
             params = checked.validated_parameters
             warnings: list[str] = []
             if checked.error_messages:
-                result = {"failed": True, "changed": False, "msg": self._argument_error(checked)}
+                message = self._argument_error(checked)
+                result = {"failed": True, "changed": False, "msg": remove_values(message, no_log)}
             else:
                 ctx = self._context(full_env, warnings)
                 ctx.secrets.values.update(no_log)
                 result = execute(self.ENTRY, params, ctx)
                 no_log |= ctx.secrets.values
-            result["invocation"] = {"module_args": params}
             if warnings:
-                result["warnings"] = warnings
+                result["warnings"] = remove_values(warnings, no_log)
         except Exception as error:  # ours or Ansible's defect; its text may hold an argument
             result = {"failed": True, "changed": False, "msg": str(error), "exception": traceback.format_exc()}
-        masked: dict[str, Any] = remove_values(result, no_log)
-        return masked
+            result = remove_values(result, no_log)
+        result["invocation"] = {"module_args": remove_values(params, no_log)}
+        return result
 
     def _argument_error(self, checked: Any) -> str:
         message = str(checked.errors.msg)
