@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Callable, Iterable
 
 #: Seconds between two lines of a long step: nobody should look at a silent screen for ten.
 EVERY_S = 7.0
@@ -48,3 +48,9 @@ def duration(seconds: float) -> str:
         return "%.1f s" % seconds
     whole = round(seconds)
     return "%d s" % whole if whole < 60 else "%d min %02d s" % divmod(whole, 60)
+
+
+def last_lines(lines: Iterable[str]) -> str:
+    """Return the last lines of a program's output as the end of an error message."""
+    tail = list(lines)[-8:]
+    return "Its last lines:" + "".join("\n  " + line for line in tail) if tail else ""

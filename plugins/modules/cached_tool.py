@@ -183,7 +183,9 @@ way:
   type: str
   sample: cache
 path:
-  description: The program, or with O(files) the folder they are in. In check mode, where it would be.
+  description:
+    - The program, or with O(files) the folder they are in. In check mode, where it would be.
+    - Where the task runs as an ordinary module, Ansible adds owner, group, mode and size of it.
   returned: success
   type: str
   sample: /home/ops/.cache/slipway-gitops/tools/kubectl-1.36.3-linux-amd64/kubectl

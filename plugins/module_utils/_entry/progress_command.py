@@ -13,13 +13,12 @@ from .._clock import SystemClock
 from .._context import Context, Entry
 from .._errors import InvalidInput, PermanentError
 from .._process import Command, Completed, ProcessTimeout, run
-from .._progress import Voice
+from .._progress import Voice, last_lines
 
 Params = Mapping[str, Any]
 
 _KEPT_BYTES = 1024 * 1024
 _LINE = 100
-_TAIL_LINES = 8
 _MASK = "********"
 
 ARGUMENT_SPEC = {
@@ -58,8 +57,8 @@ def execute(params: Params, ctx: Context) -> dict[str, Any]:
         raise PermanentError(
             "run",
             voice.title,
-            "%s ended with %d%s" % (argv[0], done.returncode, _tail(done)),
-            _where(params),
+            "%s ended with %d" % (argv[0], done.returncode),
+            _hint(params, done),
             code="command_failed",
             result=result,
         )
@@ -106,11 +105,10 @@ def _run(command: Command, ctx: Context, voice: Voice, log: Optional[TextIO]) ->
     try:
         return run(command, on_line, on_tick)
     except ProcessTimeout as error:
-        cause = "it was stopped after %g s%s" % (command.timeout_s, _tail(error.completed))
+        cause = "it was stopped after %g s" % command.timeout_s
+        hint = " ".join(("Raise option 'timeout' if it needs longer.", _said(error.completed)))
         result = _result(command.argv, error.completed, voice.elapsed_s)
-        raise PermanentError(
-            "run", voice.title, cause, "Raise option 'timeout' if it needs longer.", "command_timeout", result
-        ) from error
+        raise PermanentError("run", voice.title, cause, hint, "command_timeout", result) from error
 
 
 def _masked(line: str, ctx: Context) -> str:
@@ -119,13 +117,13 @@ def _masked(line: str, ctx: Context) -> str:
     return line
 
 
-def _tail(done: Completed) -> str:
-    lines = (done.err.splitlines() or done.out.splitlines())[-_TAIL_LINES:]
-    return ", its last lines were:" + "".join("\n  " + line for line in lines) + "\n" if lines else ""
+def _hint(params: Params, done: Completed) -> str:
+    where = "The whole output is in %s. " % params["log_path"] if params["log_path"] else ""
+    return where + _said(done)
 
 
-def _where(params: Params) -> str:
-    return "The whole output is in %s." % params["log_path"] if params["log_path"] else ""
+def _said(done: Completed) -> str:
+    return last_lines(done.err.splitlines() or done.out.splitlines())
 
 
 def _result(argv: Any, done: Completed, seconds: float) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Iterable, Mapping, Sequence
 
 from .._errors import NotFound, PermanentError, SlipwayError
 from .._process import Command, Completed, ProcessTimeout, run
+from .._progress import last_lines
 from .plan import Build, GoVersion, Platform, Tool, go_version, required_go
 from .ports import Listener
 
@@ -166,12 +167,5 @@ def run_logged(command: Command, log_path: str, listener: Listener, what: str) -
 
 
 def _step_error(what: str, cause: str, tail: Iterable[str], log_path: str, code: str) -> SlipwayError:
-    said = "".join("\n  " + line for line in tail)
-    return PermanentError(
-        what,
-        "",
-        cause + (", its last lines were:" + said + "\n" if said else ""),
-        "The whole output is in %s." % log_path,
-        code=code,
-        result={"log": log_path},
-    )
+    hint = "The whole output is in %s. %s" % (log_path, last_lines(tail))
+    return PermanentError(what, "", cause, hint, code=code, result={"log": log_path})
