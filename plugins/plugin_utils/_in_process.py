@@ -23,6 +23,7 @@ import traceback
 from contextlib import contextmanager
 from typing import Any, Iterator, Mapping, Optional
 
+from ansible import constants
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
@@ -82,6 +83,13 @@ def _task_environment(env: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
 
 
+def _shows_invocation(task_vars: Mapping[str, Any]) -> bool:
+    """Whether results carry their arguments: always before ansible-core 2.21, since then by a setting."""
+    if not hasattr(constants, "INJECT_INVOCATION"):
+        return True
+    return bool(constants.config.get_config_value("INJECT_INVOCATION", variables=task_vars))
+
+
 class InProcessAction(NormalActionModule):  # type: ignore[misc]
     """Front of one module: in this process when the task allows it, else as a module."""
 
@@ -98,7 +106,10 @@ class InProcessAction(NormalActionModule):  # type: ignore[misc]
         raw_env: dict[str, Any] = {}
         self._compute_environment_string(raw_env)
         env = {str(name): str(value) for name, value in raw_env.items()}
-        return self._run_entry(env)
+        result = self._run_entry(env)
+        if not _shows_invocation(task_vars):
+            result.pop("invocation", None)
+        return result
 
     def _needs_module(self, task_vars: Mapping[str, Any]) -> str:
         """Return why this task must run as an ordinary module, or nothing."""
