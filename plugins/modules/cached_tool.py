@@ -206,7 +206,7 @@ error_class:
   type: str
   sample: permanent
 error:
-  description: The failure in parts; RV(error.code) is for programs, for example V(checksum_mismatch) or V(no_way).
+  description: The failure in parts; C(error.code) is for programs, for example V(checksum_mismatch) or V(no_way).
   returned: failure
   type: dict
   sample:

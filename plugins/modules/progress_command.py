@@ -135,7 +135,7 @@ seconds:
   type: float
   sample: 21.3
 error:
-  description: The failure in parts, for example RV(error.code) V(command_failed) or V(command_timeout).
+  description: The failure in parts, for example C(error.code) V(command_failed) or V(command_timeout).
   returned: failure
   type: dict
   sample:
