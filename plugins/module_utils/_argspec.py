@@ -57,3 +57,17 @@ LEASE: Spec = {
         },
     },
 }
+
+GIT: Spec = {
+    "repo": {"type": "str", "required": True},
+    "branch": {"type": "str", "default": "main"},
+    "key_file": with_env({"type": "path"}, "SLIPWAY_GIT_KEY_FILE"),
+    "known_hosts": with_env({"type": "path"}, "SLIPWAY_GIT_KNOWN_HOSTS"),
+    "username": with_env({"type": "str"}, "SLIPWAY_GIT_USERNAME"),
+    "password": with_env({"type": "str", "no_log": True}, "SLIPWAY_GIT_PASSWORD"),
+    "ca_cert": with_env({"type": "path"}, "SLIPWAY_GIT_CA_CERT"),
+    "author_name": with_env({"type": "str", "default": "slipway.gitops"}, "SLIPWAY_GIT_AUTHOR_NAME"),
+    "author_email": with_env({"type": "str", "default": "slipway-gitops@localhost"}, "SLIPWAY_GIT_AUTHOR_EMAIL"),
+    "allow_file_urls": {"type": "bool", "default": False},
+    "timeout": {"type": "float", "default": 60.0},
+}

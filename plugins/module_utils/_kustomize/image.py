@@ -61,15 +61,15 @@ class Wish:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The file after the edit, and each wanted image before (None: no entry) and after."""
+    """The file after the edit, and each wanted image before and after."""
 
     data: bytes
-    before: list[Optional[State]]
+    before: list[State]
     after: list[State]
 
 
-def wishes(images: Sequence[Mapping[str, Any]], deny_tags: Sequence[str]) -> list[Wish]:
-    """Check the option ``images`` and return it as wishes.
+def wishes(images: Sequence[Mapping[str, Any]], deny_tags: Sequence[str], exact: bool = False) -> list[Wish]:
+    """Check the option ``images`` and return it as wishes; ``exact`` makes all of them exact.
 
     Raises InvalidInput for an empty list, a name given twice, a reference that no
     registry accepts, a tag together with a digest, a denied tag, or nothing to set.
@@ -80,7 +80,7 @@ def wishes(images: Sequence[Mapping[str, Any]], deny_tags: Sequence[str]) -> lis
     for index, image in enumerate(images):
         wish = Wish(
             image["name"], image.get("new_name"), image.get("new_tag"), image.get("digest"),
-            bool(image.get("exact")), bool(image.get("create")),
+            exact or bool(image.get("exact")), bool(image.get("create")),
         )  # fmt: skip
         _check(wish, "images[%d]" % index, deny_tags)
         if wish.name in (other.name for other in found):
@@ -122,8 +122,8 @@ def set_images(data: bytes, wanted: Sequence[Wish]) -> Outcome:
     document = parse(text)
     images = _images(document)
     places = [_place(document, images, wish) for wish in wanted]
-    before = [None if node is None else _state(node) for node in places]
-    after = [wish.target(now or {}) for wish, now in zip(wanted, before)]
+    before = [_state(node) if node else _unset(wish.name) for wish, node in zip(wanted, places)]
+    after = [wish.target(now) for wish, now in zip(wanted, before)]
     edits: list[Edit] = []
     created: list[State] = []
     for node, state in zip(places, after):
@@ -176,6 +176,10 @@ def _place(document: Document, images: list[Node], wish: Wish) -> Optional[Node]
 def _name(entry: Node) -> Optional[str]:
     node = entry.get("name")
     return node.value if node is not None and node.kind == "scalar" else None
+
+
+def _unset(name: str) -> State:
+    return {"name": name, "newName": None, "newTag": None, "digest": None}
 
 
 def _state(entry: Node) -> State:

@@ -407,7 +407,7 @@ def test_many_images_are_one_edit_and_the_states_are_complete():
     assert outcome.before == [
         {"name": "b", "newName": "r/b", "newTag": None, "digest": DIGEST},
         {"name": "a", "newName": None, "newTag": "v1", "digest": None},
-        None,
+        {"name": "c", "newName": None, "newTag": None, "digest": None},
     ]
     assert [state["newTag"] for state in outcome.after] == ["v2", "v2", "v3"]
     assert len(yaml.safe_load(outcome.data)["images"]) == 3

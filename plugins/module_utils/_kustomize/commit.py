@@ -1,0 +1,147 @@
+# Copyright (c) 2026, slipway.gitops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a delivery writes beside the images: commit message and fence file (private to the collection).
+
+The fence file holds the number of the delivery that wrote last. It changes in the same
+commit as the images, so whoever builds on a tip has seen it, and a delivery that was
+overtaken finds a higher number and stops. It has no extension and lies in a hidden folder,
+so that neither Argo CD nor kustomize takes it for a manifest.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Mapping, Optional, Sequence
+
+from .._errors import CorruptError, FencedError, InvalidInput
+
+FENCE_FOLDER = ".slipway/fences"
+_MAX_MESSAGE = 4096
+_ENVIRONMENT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_FENCE_LINE = re.compile(r"^fence: ([0-9]{1,19})$", re.MULTILINE)
+_TRAILER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
+_RESERVED = "deploy-"
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The delivery that writes: its environment, queue entry and fencing number."""
+
+    environment: str
+    entry: str
+    fence: int
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """Why a commit is made; empty parts are left out of the message."""
+
+    kind: str = "deploy"
+    app: str = ""
+    version: str = ""
+    message: str = ""
+    trailers: Mapping[str, str] = field(default_factory=dict)
+
+
+def holder(lease: Optional[Mapping[str, object]]) -> Optional[Holder]:
+    """Return who writes, from the option ``lease``; None without one."""
+    if not lease:
+        return None
+    environment = str(lease["environment"]).lower()
+    if not _ENVIRONMENT.fullmatch(environment):
+        raise InvalidInput(
+            "lease.environment", "%r is not a name of 1 to 63 letters, digits and '-'" % environment[:100]
+        )
+    fence = int(str(lease["fence"]))
+    if fence < 1:
+        raise InvalidInput("lease.fence", "%d is not a fence" % fence)
+    return Holder(environment, check_line("lease.entry", str(lease["entry"])), fence)
+
+
+def fence_path(who: Holder) -> str:
+    """Return where in the repository the fence of an environment is kept."""
+    return "%s/%s" % (FENCE_FOLDER, who.environment)
+
+
+def check_fence(who: Holder, stored: Optional[bytes]) -> None:
+    """Raise FencedError when a later delivery has written, CorruptError when it cannot be told."""
+    if stored is None:
+        return
+    text = stored.decode("utf-8", "replace").replace("\r\n", "\n")
+    found = _FENCE_LINE.search(text)
+    if not found:
+        raise CorruptError(
+            "read", "fence file %s" % fence_path(who), "it holds no line 'fence: NUMBER'",
+            "Restore it from the Git history.",
+        )  # fmt: skip
+    number = int(found.group(1))
+    by_other = number == who.fence and "entry: %s" % who.entry not in text.split("\n")
+    if number > who.fence or by_other:
+        raise FencedError(
+            "write to", "environment %s" % who.environment,
+            "delivery number %d has written there, ours is number %d" % (number, who.fence),
+            "Nothing was written.",
+        )  # fmt: skip
+
+
+def render_fence(who: Holder, purpose: Purpose) -> bytes:
+    """Return the fence file of a delivery."""
+    lines = ["# Written by slipway.gitops with every delivery; do not edit.", "fence: %d" % who.fence]
+    lines.append("entry: %s" % who.entry)
+    if purpose.version:
+        lines.append("release: %s" % " ".join(part for part in (purpose.app, purpose.version) if part))
+    return ("\n".join(lines) + "\n").encode("utf-8")
+
+
+def check_purpose(purpose: Purpose) -> None:
+    """Raise InvalidInput for text that does not fit into a commit message."""
+    check_line("app", purpose.app)
+    check_line("version", purpose.version)
+    if len(purpose.message) > _MAX_MESSAGE or _CONTROL.search(purpose.message):
+        raise InvalidInput("message", "it is longer than %d or holds control characters" % _MAX_MESSAGE)
+    for key, value in purpose.trailers.items():
+        if not _TRAILER.fullmatch(key) or key.lower().startswith(_RESERVED):
+            raise InvalidInput("trailers", "%r is not a free trailer name" % key[:100], "Deploy-... is reserved.")
+        check_line("trailers." + key, value)
+
+
+def check_line(option: str, text: str) -> str:
+    """Return ``text`` if it is one printable line, else raise InvalidInput for ``option``."""
+    if len(text) > _MAX_MESSAGE or _CONTROL.search(text) or "\n" in text or text != text.strip():
+        raise InvalidInput(option, "it must be one line without control characters and outer spaces")
+    return text
+
+
+def message(purpose: Purpose, who: Optional[Holder], images: Sequence[Mapping[str, Optional[str]]]) -> str:
+    """Return the commit message: subject, text, and trailers that a program can read back."""
+    subject, _newline, body = purpose.message.strip().partition("\n")
+    parts = [_escape(subject) or _subject(purpose, images)]
+    if body.strip():
+        parts.append("\n".join(_escape(line.rstrip()) for line in body.strip().split("\n")))
+    trailers = {
+        "Deploy-Kind": purpose.kind,
+        "Deploy-App": purpose.app,
+        "Deploy-Version": purpose.version,
+        "Deploy-Environment": who.environment if who else "",
+        "Deploy-Entry": who.entry if who else "",
+        "Deploy-Fence": str(who.fence) if who else "",
+        **purpose.trailers,
+    }
+    parts.append("\n".join("%s: %s" % pair for pair in trailers.items() if pair[1]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _subject(purpose: Purpose, images: Sequence[Mapping[str, Optional[str]]]) -> str:
+    verb = "Roll back" if purpose.kind == "rollback" else "Deploy"
+    if purpose.app:
+        return "%s %s %s" % (verb, purpose.app, purpose.version) if purpose.version else "%s %s" % (verb, purpose.app)
+    named = ", ".join("%s %s" % (image["name"], image["newTag"] or (image["digest"] or "")[:19]) for image in images)
+    return ("%s %s" % (verb, named))[:100].strip()
+
+
+def _escape(line: str) -> str:
+    """Return a line that nobody can take for one of our trailers."""
+    return "> " + line if line.strip().lower().startswith(_RESERVED) else line

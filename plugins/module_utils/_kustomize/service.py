@@ -1,0 +1,260 @@
+# Copyright (c) 2026, slipway.gitops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sets images in a branch: plan on the tip, one commit, compare-and-swap push (private to the collection).
+
+A push that lost a race is planned again on the new tip. A push whose answer was lost is
+settled by looking whether its commit is in the branch; it is never repeated blindly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, ContextManager, Mapping, Optional, Protocol, Sequence
+
+from .._context import Backoff, Clock, Context
+from .._errors import InvalidInput, SlipwayError, TransientError
+from .._gitref import Author, File, check_path, check_person
+from .._lease import Lease
+from .commit import Holder, Purpose, check_fence, check_purpose, fence_path, holder, message, render_fence
+from .document import DocumentError
+from .image import ImageError, Outcome, State, Wish, set_images, wishes
+
+FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+
+#: The longest a push may take, in seconds; so much of a lease must be left when it begins.
+PUSH_S = 30.0
+_FETCH_TRIES = 3
+_DAY_S = 86400.0
+
+
+class Branch(Protocol):
+    """One branch of a remote repository."""
+
+    @property
+    def label(self) -> str:
+        """The branch as messages name it."""
+
+    def fetch(self, since: str = "") -> str:
+        """Fetch and return the tip; ``since`` names the commit that was built on before."""
+
+    def contains(self, tip: str, commit: str) -> bool:
+        """Tell whether ``commit`` is ``tip`` or an ancestor of it."""
+
+    def read(self, commit: str, paths: Sequence[str]) -> dict[str, Optional[File]]:
+        """Return the files at ``paths``; None for what is no file."""
+
+    def commit(self, parent: str, files: Mapping[str, File], message: str, author: Author) -> str:
+        """Create a commit locally and return it."""
+
+    def push(self, commit: str, parent: str, timeout_s: float) -> None:
+        """Push ``commit`` if the branch still points to ``parent``; TransientError ``lost_race`` if not."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What the use case works with. ``open`` and ``lock`` take the deadline (monotonic seconds)."""
+
+    open: Callable[[float], ContextManager[Branch]]
+    lock: Callable[[float], ContextManager[Any]]
+    clock: Clock
+    lease: Lease
+    random: Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Request:
+    """The checked options."""
+
+    path: str
+    wishes: Sequence[Wish]
+    purpose: Purpose
+    who: Optional[Holder]
+    author: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a commit on ``tip`` would change; the same for check mode, diff and the real run."""
+
+    tip: str
+    path: str
+    old: File
+    outcome: Outcome
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything has to be written."""
+        return self.old.data != self.outcome.data
+
+
+def check(params: Mapping[str, Any]) -> Request:
+    """Return the options as a request, or raise InvalidInput before anything is done."""
+    exact = params["kind"] == "rollback"
+    purpose = Purpose(
+        params["kind"],
+        params.get("app") or "",
+        params.get("version") or "",
+        params.get("message") or "",
+        params.get("trailers") or {},
+    )
+    check_purpose(purpose)
+    if not 0 < params["timeout"] <= _DAY_S:  # false for NaN, too
+        raise InvalidInput("timeout", "%s is not a number of seconds above zero, up to a day" % params["timeout"])
+    return Request(
+        path=check_path(params["path"]),
+        # What was verified once may be restored whatever it is called.
+        wishes=wishes(params["images"], [] if exact else params["deny_tags"], exact),
+        purpose=purpose,
+        who=holder(params.get("lease")),
+        author=(
+            check_person("author_name", params["author_name"]),
+            check_person("author_email", params["author_email"]),
+        ),
+    )
+
+
+def run(params: Mapping[str, Any], ports: Ports, ctx: Context) -> dict[str, Any]:
+    """Set the images of ``params`` and return the module's result.
+
+    Raises InvalidInput before any side effect; FencedError when a later delivery has
+    written or the lease is lost; TransientError, PermanentError and NotFound from Git.
+    """
+    started = ports.clock.monotonic()
+    request = check(params)
+    deadline = started + params["timeout"]
+    with ports.open(deadline) as branch:
+        delivery = _Delivery(request, branch, ports, ctx, deadline)
+        if ctx.check_mode:
+            plan = delivery.plan(delivery.fetch())
+            result = dict(_result(plan, ctx), commit=plan.tip, attempts=0, pushed=False)
+        else:
+            with ports.lock(deadline):
+                result = delivery.run()
+    seconds = round(ports.clock.monotonic() - started, 3)
+    return dict(result, branch=params["branch"], seconds=seconds)
+
+
+class _Delivery:
+    """One request on its way into the branch."""
+
+    def __init__(self, request: Request, branch: Branch, ports: Ports, ctx: Context, deadline: float) -> None:
+        self._request = request
+        self._branch = branch
+        self._ports = ports
+        self._ctx = ctx
+        self._deadline = deadline
+        self._backoff = Backoff(0.05, 2.0, ports.random)
+
+    def run(self) -> dict[str, Any]:
+        """Plan, commit and push until the branch holds the images."""
+        plan = self.plan(self.fetch())
+        attempts = 0
+        while plan.changed:
+            attempts += 1
+            self._ports.lease.require(PUSH_S)
+            commit = self._commit(plan)
+            self._ports.lease.require(PUSH_S)
+            try:
+                self._branch.push(commit, plan.tip, PUSH_S)
+                tip = commit
+            except TransientError as error:
+                tip = self._tip_after(error, plan.tip, commit)
+            if tip == commit or self._branch.contains(tip, commit):
+                return dict(_result(plan, self._ctx), commit=commit, attempts=attempts, pushed=True)
+            before, plan = plan, self.plan(tip)
+            self._warn_of_rivals(before.outcome.before, plan.outcome.before)
+        return dict(_result(plan, self._ctx), commit=plan.tip, attempts=attempts, pushed=False)
+
+    def fetch(self) -> str:
+        """Fetch the tip; a passing fault is retried a few times, then it is the caller's."""
+        for number in range(1, _FETCH_TRIES + 1):
+            try:
+                return self._branch.fetch()
+            except TransientError:
+                if number == _FETCH_TRIES or self._is_late():
+                    raise
+                self._pause()
+        raise AssertionError("unreachable")
+
+    def plan(self, tip: str) -> Plan:
+        """Return what has to change on ``tip``, or raise why it cannot."""
+        path, who = self._request.path, self._request.who
+        inside = ["%s/%s" % (path, name) if path else name for name in FILE_NAMES]
+        wanted = [*([path] if path else []), *inside, *([fence_path(who)] if who else [])]
+        files = self._branch.read(tip, wanted)
+        if who:
+            fence = files.pop(fence_path(who))
+            check_fence(who, fence.data if fence else None)
+        found = [(name, file) for name, file in files.items() if file]
+        if len(found) != 1:
+            cause = "%s has both %s" % (path or "the top folder", " and ".join(name for name, _file in found))
+            if not found:
+                cause = "there is no kustomization at '%s' in %s" % (path or ".", self._branch.label)
+            raise InvalidInput("path", cause, "Name the file.", code="kustomization_missing")
+        name, file = found[0]
+        try:
+            return Plan(tip, name, file, set_images(file.data, self._request.wishes))
+        except ImageError as error:
+            raise InvalidInput("images", "%s: %s" % (name, error), code="image_missing") from error
+        except DocumentError as error:
+            raise InvalidInput("path", "%s: %s" % (name, error), code="kustomization_invalid") from error
+
+    def _commit(self, plan: Plan) -> str:
+        request = self._request
+        files = {plan.path: File(plan.old.mode, plan.outcome.data)}
+        if request.who:
+            files[fence_path(request.who)] = File("100644", render_fence(request.who, request.purpose))
+        text = message(request.purpose, request.who, plan.outcome.after)
+        author = Author(*request.author, when=self._ports.clock.wall())
+        return self._branch.commit(plan.tip, files, text, author)
+
+    def _tip_after(self, error: TransientError, base: str, commit: str) -> str:
+        """Return where the branch is after a push that did not report success."""
+        while not self._is_late():
+            self._pause()
+            try:
+                return self._branch.fetch(since=base)
+            except TransientError:
+                continue
+        raise self._unsettled(error, commit) from error
+
+    def _unsettled(self, error: TransientError, commit: str) -> SlipwayError:
+        if error.code == "lost_race":
+            return error
+        return TransientError(
+            "push to", self._branch.label, "%s, and the server could not be asked whether it took it" % error.cause,
+            "Run the task again: it finds out.", code="push_unknown", result={"commit": commit},
+        )  # fmt: skip
+
+    def _is_late(self) -> bool:
+        return self._ports.clock.monotonic() >= self._deadline
+
+    def _pause(self) -> None:
+        self._ports.lease.renew_if_due()
+        self._ports.clock.sleep(self._backoff.delay())
+
+    def _warn_of_rivals(self, before: Sequence[State], now: Sequence[State]) -> None:
+        for old, new in zip(before, now):
+            if old != new:
+                self._ctx.warn(
+                    "Another commit changed image '%s' meanwhile (tag %s, digest %s); it is set as asked for here."
+                    % (new["name"], new["newTag"], new["digest"])
+                )
+
+
+def _result(plan: Plan, ctx: Context) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "changed": plan.changed,
+        "path": plan.path,
+        "before": plan.outcome.before,
+        "after": plan.outcome.after,
+    }
+    if ctx.diff:
+        result["diff"] = {
+            "before": plan.old.data.decode("utf-8"),
+            "after": plan.outcome.data.decode("utf-8"),
+            "before_header": plan.path,
+            "after_header": plan.path,
+        }
+    return result
