@@ -235,7 +235,7 @@ from ansible_collections.slipway.gitops.plugins.module_utils._entry.local_world 
 from ansible_collections.slipway.gitops.plugins.module_utils._module import run_module
 
 
-def main():
+def main() -> None:
     run_module(ENTRY)
 
 

@@ -116,7 +116,8 @@ def _folder(option: str, value: Optional[str]) -> Optional[str]:
         return None
     path = os.path.normpath(value)
     if not os.path.isabs(path) or path.count("/") < 2 or path == os.path.expanduser("~"):
-        raise InvalidInput(option, "'%s' cannot be a world's folder" % value, "Give the absolute path of a folder of its own.")
+        hint = "Give the absolute path of a folder of its own."
+        raise InvalidInput(option, "'%s' cannot be a world's folder" % value, hint)
     if re.search(r"[\s%\"';]", path):
         raise InvalidInput(option, "'%s' holds a blank, a quote, a percent sign or a semicolon" % value)
     return path

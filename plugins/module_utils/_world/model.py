@@ -145,7 +145,7 @@ def program_config(program: Program, path: str, watched: Iterable[bytes]) -> str
             "autostart=true",
             "autorestart=true",
             "startsecs=1",
-            "startretries=30",
+            "startretries=8",
             "stopwaitsecs=10",
             "redirect_stderr=true",
             "stdout_logfile=%s/logs/%s.log" % (path, program.name),

@@ -80,8 +80,8 @@ def _ensure_bridge(work: Work, network: Network) -> None:
     links = {link.get("ifname"): link for link in host.links()}
     if name not in links:
         # A fixed hardware address: a bridge's own one changes with the ports it has.
-        octets = "".join(":%02x" % int(part) for part in network.address.split("."))
-        work.change("bridge %s" % name, lambda: host.ip("link", "add", name, "address", "0a:58" + octets, "type", "bridge"))
+        hardware = "0a:58" + "".join(":%02x" % int(part) for part in network.address.split("."))
+        work.change("bridge %s" % name, lambda: host.ip("link", "add", name, "address", hardware, "type", "bridge"))
     if name not in links or links[name].get("ifalias") != _owner(work):
         work.change("mark %s" % name, lambda: host.ip("link", "set", name, "alias", _owner(work)))
     if name not in links or network.gateway not in host.addresses(name):

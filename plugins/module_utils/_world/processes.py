@@ -134,8 +134,8 @@ def end(processes: Iterable[Process], grace_s: float, tick: Callable[[], None]) 
         for number, patience_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 5.0)):
             if number == signal.SIGTERM and not grace_s:
                 continue
-            for process, handle in left.items():
-                _signal(process, handle, number)
+            for handle in left.values():
+                _signal(handle, number)
             left = _wait(left, patience_s, tick)
         return list(handles)
     finally:
@@ -155,7 +155,7 @@ def _open(process: Process) -> Optional[int]:
     return handle
 
 
-def _signal(process: Process, handle: int, number: signal.Signals) -> None:
+def _signal(handle: int, number: signal.Signals) -> None:
     try:
         signal.pidfd_send_signal(handle, number)
     except ProcessLookupError:

@@ -23,10 +23,9 @@ _DEAD = ("FATAL", "STOPPED", "EXITED", "UNKNOWN")
 
 def ensure_supervisor(work: Work) -> None:
     """Have the supervisor running; processes that an ended one left behind are ended first."""
-    spec, host = work.spec, work.ports.host
     if work.ports.supervisor.pid() is not None:
         return
-    orphans = work.ports.processes.kept(spec.path)
+    orphans = work.ports.processes.kept(work.spec.path)
     if orphans:
         work.ctx.progress("ending %d processes whose supervisor has gone" % len(orphans))
         ticker = Ticker(work, "waiting for their end")
@@ -117,7 +116,7 @@ def ensure_programs(work: Work, programs: Sequence[Program]) -> None:
     if work.ctx.check_mode:
         return
     supervisor = work.ports.supervisor
-    added, changed, _gone = supervisor.reload()
+    _added, changed, _gone = supervisor.reload()
     known = supervisor.states()
     for stage in sorted({program.stage for program in programs}):
         members = [program for program in programs if program.stage == stage]

@@ -81,7 +81,8 @@ def _preflight(work: Work) -> None:
             address, _, port = entry.rpartition(":")
             cause = ports.host.port_taken(address, int(port))
             if cause:
-                found.append("port %s cannot be used (%s): end what listens there or choose another port" % (entry, cause))
+                advice = "end what listens there or choose another port"
+                found.append("port %s cannot be used (%s): %s" % (entry, cause, advice))
     if found:
         raise PermanentError("prepare", "this machine", "; ".join(found), code="preflight")
 

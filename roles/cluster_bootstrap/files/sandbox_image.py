@@ -52,7 +52,7 @@ def main() -> int:
     ctr = ["ctr", "--address", socket, "--namespace", "k8s.io", "images"]
     listed = subprocess.run([*ctr, "list", "--quiet"], capture_output=True, text=True, check=False)
     if listed.returncode:
-        print(listed.stderr.strip(), file=sys.stderr)
+        sys.stderr.write(listed.stderr)
         return 1
     if reference in listed.stdout.split():
         return 0
@@ -60,7 +60,7 @@ def main() -> int:
         archive = image(reference, handle.read())
     imported = subprocess.run([*ctr, "import", "-"], input=archive, capture_output=True, check=False)
     if imported.returncode:
-        print(imported.stderr.decode(errors="replace").strip(), file=sys.stderr)
+        sys.stderr.write(imported.stderr.decode(errors="replace"))
     return imported.returncode
 
 

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The embedded cluster comes up, heals from every kind of crash, and leaves without a trace.
+
+The tests of this file build on one another, in their order: the cluster is brought up
+once, and each misfortune befalls the cluster that the one before has left.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from ansible_collections.slipway.gitops.tests.integration.lifecycle.local_cluster import SANDBOX, LocalCluster
+
+PODS = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+        - name: web
+          image: %s
+          imagePullPolicy: Never
+          command: ["/busybox", "httpd", "-f", "-p", "8080", "-h", "/"]
+          securityContext: {runAsUser: 0}
+          readinessProbe: {httpGet: {path: /busybox, port: 8080}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, targetPort: 8080, nodePort: 30999}]}
+""" % SANDBOX
+
+NAMES = {
+    "supervisord", "containerd", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet",
+    "kube-proxy", "coredns",
+}
+before: dict[str, Any] = {}
+
+
+def serves(cluster: LocalCluster) -> None:
+    """The pods answer through their Service on loopback, and new ones can be made."""
+    cluster.kubectl("rollout", "restart", "deployment/web")
+    cluster.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    await_that(lambda: "200" in cluster.run("curl", "-sS", "-m2", "-o/dev/null", "-w%{http_code}",
+                                            "http://127.0.0.1:30999/busybox", check=False))
+
+
+def await_that(condition: Callable[[], bool], patience_s: float = 20) -> None:
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited %d s in vain" % patience_s
+        time.sleep(0.1)
+
+
+def is_whole(cluster: LocalCluster) -> None:
+    """Each program runs once, pods work, and another run has nothing to do."""
+    assert sorted(cluster.kept().values()) == sorted(NAMES)
+    serves(cluster)
+    assert cluster.up() == []
+
+
+def test_check_mode_changes_nothing(embedded: LocalCluster) -> None:
+    before.update(embedded.network())
+    embedded.play("--check")
+    assert embedded.network() == before
+    assert not embedded.folder.exists()
+
+
+def test_node_is_ready_and_real_after_the_first_run(embedded: LocalCluster) -> None:
+    started = time.monotonic()
+    assert "start kubelet" in embedded.up()
+    print("brought up in %.1f s" % (time.monotonic() - started))
+    assert "containerd://" in embedded.kubectl("get", "nodes", "-o", "wide")
+    assert "kwok.x-k8s.io" not in embedded.kubectl("get", "nodes", "-o", "yaml")
+    embedded.kubectl("apply", "-f-", text=PODS)
+    embedded.kubectl("create", "configmap", "kept", "--from-literal=by=etcd")
+    embedded.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    assert len(embedded.contained()) == 4  # two sandboxes, two web servers
+
+
+def test_second_run_changes_nothing(embedded: LocalCluster) -> None:
+    pids = embedded.kept()
+    is_whole(embedded)
+    assert embedded.kept() == pids
+
+
+def test_service_addresses_do_not_leave_the_machine(embedded: LocalCluster) -> None:
+    route = embedded.run("ip", "route", "get", "10.0.0.200")
+    assert "dev slipway0" in route
+
+
+def test_pods_reach_the_api_server_and_nothing_outside(embedded: LocalCluster) -> None:
+    pod = ["exec", "deployment/web", "--", "/busybox"]
+    assert "Address: 10.0.0.1" in embedded.kubectl(*pod, "nslookup", "kubernetes.default.svc.cluster.local")
+    embedded.kubectl(*pod, "nc", "-w3", "10.0.0.1", "443")
+    with pytest.raises(AssertionError, match="Network is unreachable"):
+        embedded.kubectl(*pod, "nc", "-w3", "198.51.100.1", "80")
+
+
+def test_crashed_program_is_restarted_without_a_run(embedded: LocalCluster) -> None:
+    embedded.kill("kube-controller-manager")
+    await_that(lambda: "kube-controller-manager" in embedded.kept().values())
+    is_whole(embedded)
+
+
+def test_killed_supervisor_leaves_no_program_running_twice(embedded: LocalCluster) -> None:
+    pods = set(embedded.contained())
+    embedded.kill("supervisord")
+    assert "end orphans" in embedded.up()
+    assert pods <= set(embedded.contained()), "pods must outlive their keepers"
+    is_whole(embedded)
+
+
+def test_everything_killed_at_once(embedded: LocalCluster) -> None:
+    """What a crash leaves: stale process ids and sockets, mounts, bundles, address leases."""
+    embedded.kill_everything()
+    assert embedded.mounts()
+    assert (embedded.folder / "supervisor/supervisord.pid").exists()
+    embedded.up()
+    is_whole(embedded)
+    assert "etcd" in embedded.kubectl("get", "configmap", "kept", "-o", "jsonpath={.data.by}")
+
+
+def test_stale_process_id_of_somebody_else(embedded: LocalCluster) -> None:
+    """A process id in a stale file now belongs to an innocent process: it is not touched."""
+    embedded.kill_everything()
+    innocent = subprocess.Popen(["sleep", "600"])
+    try:
+        (embedded.folder / "supervisor/supervisord.pid").write_text(str(innocent.pid))
+        embedded.up()
+        assert innocent.poll() is None
+    finally:
+        innocent.kill()
+        innocent.wait()
+    is_whole(embedded)
+
+
+def test_restart_of_the_machine(embedded: LocalCluster) -> None:
+    """After a power cut: no processes, no mounts, no network, no /run, a record cut in half."""
+    embedded.kill_everything()
+    for point in reversed(embedded.mounts()):
+        subprocess.run(["umount", "--lazy", point], check=True)
+    shutil.rmtree(embedded.runtime)
+    for link in embedded.network()["links"]:
+        if link != "lo":
+            embedded.run("ip", "link", "delete", link, check=False)
+    for program in ("iptables", "ip6tables"):
+        for table in ("filter", "nat", "mangle"):
+            embedded.run(program, "-t", table, "-F")
+            embedded.run(program, "-t", table, "-X")
+    embedded.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
+    state = embedded.folder / "state.json"
+    state.write_bytes(state.read_bytes()[:40])
+    embedded.up()
+    is_whole(embedded)
+    assert "etcd" in embedded.kubectl("get", "configmap", "kept", "-o", "jsonpath={.data.by}")
+
+
+def test_removal_leaves_no_trace(embedded: LocalCluster) -> None:
+    groups = {Path("/proc/%d/cgroup" % pid).read_text().split(":/", 1)[-1].split("\n")[0] for pid in embedded.contained()}
+    assert "stop supervisor" in embedded.down()
+    assert not (embedded.kept() or embedded.shims() or embedded.contained() or embedded.mounts())
+    assert not embedded.folder.exists()
+    assert not embedded.runtime.exists()
+    assert embedded.network() == before
+    for group in groups:
+        assert not list(Path("/sys/fs/cgroup").glob("*/" + group))
+    assert embedded.down() == []
+
+
+@pytest.mark.parametrize("delay_s", [1.0, 1.6, 2.2, 3.0, 4.0, 6.0])
+def test_run_that_is_killed_in_the_middle(embedded: LocalCluster, delay_s: float) -> None:
+    """The next run makes it whole, wherever the first one was cut short."""
+    cut_short = subprocess.Popen(
+        embedded.command(), env=embedded.environment(), stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    time.sleep(delay_s)
+    os.killpg(cut_short.pid, signal.SIGKILL)
+    cut_short.wait()
+    embedded.up()
+    embedded.kubectl("apply", "-f-", text=PODS)
+    is_whole(embedded)
+    embedded.down()
+    assert embedded.network() == before
+
+
+def test_half_a_layout_is_thrown_away(embedded: LocalCluster) -> None:
+    """kwokctl was cut short after it made the folder for certificates: it would never fill it."""
+    half = embedded.folder / "kwok/clusters/lifecycle"
+    (half / "pki").mkdir(parents=True)
+    (half / "kwok.yaml").write_text("")
+    (embedded.folder / "state.json").write_text("{")
+    embedded.up()
+    embedded.kubectl("get", "--raw", "/readyz")
+    embedded.down()
