@@ -1,0 +1,3 @@
+module slipway.gitops/sample
+
+go 1.21
