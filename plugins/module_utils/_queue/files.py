@@ -8,7 +8,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import stat
+import tempfile
 import threading
 from contextlib import contextmanager
 from typing import Iterator
@@ -78,6 +80,17 @@ def file_system_of(folder: str, mountinfo: str) -> str:
     except OSError:
         return ""
     return kind
+
+
+@contextmanager
+def private_copy(path: str, *suffixes: str) -> Iterator[str]:
+    """Yield the path of a short-lived copy of ``path`` and of the files beside it with ``suffixes``."""
+    with tempfile.TemporaryDirectory(prefix="slipway-queue-") as folder:
+        copy = os.path.join(folder, os.path.basename(path))
+        for suffix in ("", *suffixes):
+            if os.path.exists(path + suffix):
+                shutil.copyfile(path + suffix, copy + suffix)
+        yield copy
 
 
 @contextmanager

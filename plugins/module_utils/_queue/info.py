@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, Mapping, Optional
 
 from .._context import Context
 from .._errors import InvalidInput, NotFound
-from .model import CLAIMED, Entry, Environment, Event, entry_view, environment_view, veto
+from .model import CLAIMED, Entry, Environment, Event, entry_view, environment_view, values_of, veto, visible
 from .order import effective_priority, in_order, is_ready
 from .ports import QueuePorts, Transaction
 from .replay import Replay
@@ -110,11 +109,9 @@ def _waiting_view(tx: Transaction, environment: Environment, place: int, entry: 
 
 def event_view(event: Event) -> dict[str, Any]:
     """Return an event for people: what happened, without hashes."""
-    view = asdict(event)
+    view = values_of(event)
     for name in ("prev_hash", "hash", "queue_time"):
         del view[name]
-    entry = view["data"].get("entry")
-    if entry:
-        for name in ("token_sha256", "claim_sha256", "params_hash", "ready_at", "expires_at"):
-            entry.pop(name, None)
+    if "entry" in event.data:
+        view["data"] = dict(event.data, entry=visible(event.data["entry"]))
     return view

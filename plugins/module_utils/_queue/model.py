@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Mapping, Optional
 
 QUEUED = "queued"
@@ -102,7 +102,7 @@ class Entry:
 
 ENTRY_FIELDS = tuple(item.name for item in fields(Entry))
 SIGNS_OF_LIFE = ("lease_boot", "lease_until", "waiter_boot", "waiter_until")
-_SECRET = ("token_sha256", "claim_sha256", "params_hash")
+_HIDDEN = frozenset({"token_sha256", "claim_sha256", "params_hash", "ready_at", "expires_at", *SIGNS_OF_LIFE})
 
 
 @dataclass(frozen=True)
@@ -170,12 +170,17 @@ class Event:
 
     def digest(self) -> str:
         """Return what ``hash`` has to be."""
-        content = asdict(self)
+        content = values_of(self)
         del content["hash"]
         return hashlib.sha256(canonical(content).encode()).hexdigest()
 
 
 GENESIS = "0" * 64
+
+
+def values_of(record: Any) -> dict[str, Any]:
+    """Return the fields of a record; unlike dataclasses.asdict it copies nothing, so it is far faster."""
+    return dict(vars(record))
 
 
 def canonical(value: Any) -> str:
@@ -197,7 +202,7 @@ def event_of(change: Change, seq: int, at: str, queue_time: int, prev_hash: str)
     if environment:
         data["environment"] = environment
     if change.release is not None:
-        data["release"] = asdict(change.release)
+        data["release"] = values_of(change.release)
     if change.measures:
         data["measures"] = dict(change.measures)
     event = Event(
@@ -218,9 +223,11 @@ def event_of(change: Change, seq: int, at: str, queue_time: int, prev_hash: str)
 
 
 def _different(was: Any, now: Any, ignored: tuple[str, ...]) -> dict[str, Any]:
-    old = asdict(was) if was is not None else {}
+    old = values_of(was) if was is not None else {}
     return {
-        name: value for name, value in asdict(now).items() if name not in ignored and old.get(name, _NOTHING) != value
+        name: value
+        for name, value in values_of(now).items()
+        if name not in ignored and old.get(name, _NOTHING) != value
     }
 
 
@@ -228,9 +235,13 @@ _NOTHING = object()
 
 
 def entry_view(entry: Entry) -> dict[str, Any]:
-    """Return what people may see of an entry: no hashes of secrets, no clock readings."""
-    hidden = (*_SECRET, *SIGNS_OF_LIFE, "ready_at", "expires_at")
-    return {name: value for name, value in asdict(entry).items() if name not in hidden}
+    """Return what people may see of an entry."""
+    return visible(values_of(entry))
+
+
+def visible(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of an entry without hashes of secrets and without clock readings."""
+    return {name: value for name, value in values.items() if name not in _HIDDEN}
 
 
 def environment_view(environment: Environment) -> dict[str, Any]:

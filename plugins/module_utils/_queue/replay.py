@@ -53,8 +53,14 @@ class Replay:
         return self._last_seq
 
     def apply(self, event: Event) -> None:
-        """Add one event."""
+        """Add one event; one that cannot be added is a broken rule too."""
         self._check_chain(event)
+        try:
+            self._add(event)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            self._expect(False, event, "it cannot be replayed (%s)" % error)
+
+    def _add(self, event: Event) -> None:
         old = self.environments.get(event.environment, Environment(event.environment))
         new = replace(old, **_environment_fields(event.data.get("environment", {})))
         self._expect(new.fence >= old.fence and new.seq >= old.seq, event, "fence or sequence went back")

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import asdict
 from typing import Any
 
-from .model import ENTRY_FIELDS, Entry, Environment, Event, Release, canonical
+from .model import ENTRY_FIELDS, Entry, Environment, Event, Release, canonical, values_of
 
 APPLICATION_ID = 0x534C5751  # "SLWQ": tells our file from any other SQLite database
 SCHEMA_VERSION = 1
@@ -75,7 +74,7 @@ def entry_of(row: tuple[Any, ...]) -> Entry:
 
 def entry_row(entry: Entry) -> tuple[Any, ...]:
     """Return a row of ENTRY_COLUMNS."""
-    return tuple(asdict(entry).values())
+    return tuple(values_of(entry).values())
 
 
 def environment_of(row: tuple[Any, ...]) -> Environment:
@@ -99,7 +98,7 @@ def event_of_row(row: tuple[Any, ...]) -> Event:
 
 def event_row(event: Event) -> tuple[Any, ...]:
     """Return a row of EVENT_COLUMNS."""
-    values = asdict(event)
+    values = values_of(event)
     values["data"] = canonical(values["data"])
     return tuple(values.values())
 

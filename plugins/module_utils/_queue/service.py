@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, Callable, ContextManager, Mapping, Optional
 
 from .._context import Context
@@ -163,7 +162,7 @@ def _diff(before: Mapping[str, Any], after: Mapping[str, Any], header: str) -> d
 
 def last_verified(tx: Transaction, environment: str) -> dict[str, Any]:
     """Return the record of the last verified release of each app."""
-    return {app: dict(asdict(release)["record"]) for app, release in tx.releases(environment).items()}
+    return {app: dict(release.record) for app, release in tx.releases(environment).items()}
 
 
 def _queued(call: Operation, tx: Transaction) -> tuple[Optional[Entry], bool]:

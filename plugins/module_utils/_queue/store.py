@@ -10,6 +10,7 @@ Every operation is one transaction, durable when it returns: rollback journal wi
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from contextlib import closing, contextmanager
@@ -60,6 +61,7 @@ class Store:
         """Yield a transaction that is committed at the end, and rolled back by an exception."""
         with self._faults():
             files.check_folder(self.path, create=True)
+            files.check_file(self.path)
             files.check_file(self._lock_path)
             with files.locked(self._lock_path, self._timeout_s) as lock:
                 if not self.exists():
@@ -102,10 +104,28 @@ class Store:
         connection = self._connect("ro")
         try:
             self._check_version(connection, writing=False)
+            return connection
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if "readonly" in str(error):
+                return self._healed_copy()
+            raise
         except BaseException:
             connection.close()
             raise
-        return connection
+
+    def _healed_copy(self) -> sqlite3.Connection:
+        """Return a copy in memory of a store whose last writer died while it committed.
+
+        SQLite puts the old pages back when the next writer comes. A reader must not, so it
+        lets that happen to a copy.
+        """
+        with files.locked(self._lock_path, self._timeout_s), files.private_copy(self.path, "-journal") as copy:
+            with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+                self._check_version(connection, writing=False)
+                healed = sqlite3.connect(":memory:", isolation_level=None)
+                connection.backup(healed)
+                return healed
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
@@ -166,6 +186,8 @@ class Store:
             raise
         except sqlite3.DatabaseError as error:
             raise self._database_fault(error) from error
+        except json.JSONDecodeError as error:
+            raise self._damaged("a record cannot be read (%s)" % error) from error
         except OSError as error:
             raise self._storage_fault(str(error)) from error
 

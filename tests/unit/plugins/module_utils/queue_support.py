@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
 from ansible_collections.slipway.gitops.plugins.module_utils._context import Context, Entry
 from ansible_collections.slipway.gitops.plugins.module_utils._entry import deploy_queue, deploy_queue_info
 from ansible_collections.slipway.gitops.plugins.module_utils._queue import info, service

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ansible_collections.slipway.gitops.plugins.module_utils._queue.model import Entry
 from ansible_collections.slipway.gitops.plugins.module_utils._queue.order import (
     AGEING_STEP_MS,
@@ -48,7 +49,7 @@ def test_effective_priority(priority: int, waited_steps: int, expected: int) -> 
         ([entry("low", 20), entry("normal", 50), entry("high", 80)], 0, ["high", "normal", "low"]),
         ([entry("b", 50, 10, 2), entry("a", 50, 5, 3)], 20, ["a", "b"]),
         ([entry("second", 50, 0, 2), entry("first", 50, 0, 1)], 0, ["first", "second"]),
-        ([entry("old-low", 20, 0), entry("new-high", 80, 60 * AGEING_STEP_MS)], 60 * AGEING_STEP_MS, ["old-low", "new-high"]),
+        ([entry("old", 20, 0), entry("new", 80, 60 * AGEING_STEP_MS)], 60 * AGEING_STEP_MS, ["old", "new"]),
         ([entry("old-low", 20, 0), entry("urgent", 100, 10**9)], 10**9, ["urgent", "old-low"]),
         ([entry("later", 100, 100), entry("now", 20, 0)], 50, ["now", "later"]),
     ],
@@ -68,7 +69,7 @@ def test_refused_and_unready_entries_block_nobody() -> None:
 def test_low_entry_outlasts_a_stream_of_high_ones() -> None:
     """With a new high entry every second and one served per second, the low one runs within (99 - 20) steps."""
     low = entry("low", 20)
-    for second in range(0, 100 * AGEING_STEP_MS // 1000):
+    for second in range(100 * AGEING_STEP_MS // 1000):
         now = second * 1000
         chosen = head([low, entry("high", 80, now, second + 2)], now, lambda item: False)
         if chosen is low:

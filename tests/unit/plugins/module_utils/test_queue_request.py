@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
 from ansible_collections.slipway.gitops.plugins.module_utils._context import Context
 from ansible_collections.slipway.gitops.plugins.module_utils._entry import deploy_queue, deploy_queue_info
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import InvalidInput
@@ -37,7 +38,7 @@ BAD = [
     ("environment", but(NEW, environment="e" * 64)),
     ("environment", but(NEW, environment="staging\n")),
     ("environment", but(NEW, environment="-x")),
-    ("environment", but(NEW, environment="ſtaging\u0301")),
+    ("environment", but(NEW, environment="stagin\u0261")),
     ("environment", but(NEW, environments=["dev", "production"])),
     ("environment", but(NEW, environments=[])),
     ("environment", but(DONE, environment="production")),
