@@ -148,10 +148,11 @@ options:
     default: 300.0
   max_restarts:
     description:
-      - How often a container of the new template may restart on its way up. In C(CrashLoopBackOff) with more restarts
-        it is judged to be a crash loop, and the verdict is V(fail).
+      - How many restarts a container of the current template may need to come up. One that ended and would need more is
+        judged to be in a crash loop, and the verdict is V(fail).
+      - Restarts that were more than ten minutes past when the gate began do not count.
     type: int
-    default: 1
+    default: 2
   allow_paused:
     description: Whether a paused Deployment is judged like any other, instead of being a failure.
     type: bool
@@ -279,7 +280,7 @@ problems:
   sample:
     - object: Pod sample/sample-7c9f8d6b54-x2x9p
       reason: CrashLoopBackOff
-      message: container app ended with exit code 1 and restarted 2 times
+      message: container app ended with exit code 1 after 2 restarts
 diagnosis:
   description:
     - Why the release did not pass; empty for V(pass). Object, reason, message, hint, container, exit code, restarts,
@@ -289,7 +290,7 @@ diagnosis:
   sample:
     object: {kind: Pod, namespace: sample, name: sample-7c9f8d6b54-x2x9p}
     reason: CrashLoopBackOff
-    message: container app ended with exit code 1 and restarted 2 times
+    message: container app ended with exit code 1 after 2 restarts
     hint: "The container ends by itself after it was started: read its last log lines."
     container: app
     exit_code: 1

@@ -45,7 +45,7 @@ ARGUMENT_SPEC = merge(
         "http": {"type": "list", "elements": "dict", "options": _HTTP},
         "stable_for": {"type": "float", "default": 10.0},
         "wait_timeout": {"type": "float", "default": 300.0},
-        "max_restarts": {"type": "int", "default": 1},
+        "max_restarts": {"type": "int", "default": 2},
         "allow_paused": {"type": "bool", "default": False},
         "allow_zero_replicas": {"type": "bool", "default": False},
         "fail_on": {"type": "list", "elements": "str", "choices": _VERDICTS, "default": _VERDICTS},

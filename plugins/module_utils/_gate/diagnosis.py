@@ -53,7 +53,7 @@ _HINTS = {
     "NoDeployments": "Nothing matched, so nothing was verified: check namespace, names and selectors.",
     "OldPodsServing": "Pods of an older template are still ready: see why they do not end.",
     "NotStable": "Give it more time (wait_timeout) or look at why containers restart.",
-    "HttpMismatch": "The rollout is complete, but the URL does not answer as expected.",
+    "HttpMismatch": "The URL does not answer as the release should.",
     "HttpNoEvidence": "The URL could not be asked from here: check name resolution, network and certificates.",
     "ClusterUnobservable": "The Kubernetes API did not answer: nothing can be said about the release.",
 }

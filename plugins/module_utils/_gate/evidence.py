@@ -17,6 +17,8 @@ from .diagnosis import Mask, has_logs, log_tail, report, telling_events
 from .pods import Problem
 
 MAX_OBJECTS = 3
+# What the kubelet answers with status 200 when it has removed the container already.
+_GONE = "unable to retrieve container logs"
 
 
 class KubeReader(Protocol):
@@ -62,20 +64,29 @@ class Investigator:
         return dict(found, missing=missing) if missing else found
 
     def _log(self, kube: KubeReader, problem: Problem) -> dict[str, Any]:
-        """Return the last lines of the container, of its last life when that one crashed."""
+        """Return the last lines of the life that ended, or of the one that goes on when none did.
+
+        While a container is down, that is the current log; once it runs again, the previous.
+        """
         if not self._log_lines or not has_logs(problem):
             return {}
-        has_crashed = problem.restarts > 0
-        for previous in (True, False) if has_crashed else (False,):
+        missing = "it is empty"
+        for previous in _order(problem):
             query = {"container": problem.container, "tailLines": str(self._log_lines), "limitBytes": "262144"}
             query["previous"] = "true" if previous else ""
             try:
                 text = kube.get_text(object_path(PODS, problem.namespace, problem.name, "log"), query)
             except SlipwayError as error:
-                fault = error
+                missing = error.code
                 continue
-            lines = log_tail(text, self._log_lines, self._mask)
-            if lines or not previous:
+            lines = [] if text.startswith(_GONE) else log_tail(text, self._log_lines, self._mask)
+            if lines:
                 return {"container": problem.container, "previous": previous, "lines": lines}
-            fault = SlipwayError("read", "the log", "it is empty", code="empty")
-        return {"container": problem.container, "lines": [], "missing": "the log could not be read: %s" % fault.code}
+        return {"container": problem.container, "lines": [], "missing": "no log: %s" % missing}
+
+
+def _order(problem: Problem) -> tuple[bool, ...]:
+    """Return which logs to try, in this order: True stands for the one of the previous life."""
+    if problem.crashes:
+        return (False, True)
+    return (True, False) if problem.restarts else (False,)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 from .diagnosis import hint_for, shortened
 from .http_check import Streak
@@ -66,11 +66,7 @@ def result_of(decision: Decision, judge: Judge, streaks: Sequence[Streak], timin
         "http": [streak.summary() for streak in streaks],
         "checks": {"deployments": len(judge.rollouts), "http": len(streaks)},
         "problems": [
-            {
-                "object": "%s %s" % (item.kind, "/".join(filter(None, (item.namespace, item.name)))),
-                "reason": item.reason,
-                "message": shortened(item.message),
-            }
+            {"object": item.subject, "reason": item.reason, "message": shortened(item.message)}
             for item in decision.problems[:MAX_PROBLEMS]
         ],
         "diagnosis": {},
@@ -83,18 +79,19 @@ def subject_of(judge: Judge, decision: Decision) -> str:
         return "Deployment %s/%s" % (judge.rollouts[0].namespace, judge.rollouts[0].name)
     if judge.rollouts:
         return "%d Deployments" % len(judge.rollouts)
-    return (
-        " ".join(filter(None, (decision.problems[0].kind, decision.problems[0].name)))
-        if decision.problems
-        else "the release"
-    )
+    return decision.problems[0].subject if decision.problems else "the answers"
 
 
-def message_of(judge: Judge, decision: Decision, timing: Timing) -> str:
-    """Say the verdict in one line."""
+def message_of(subject: str, decision: Decision, result: Mapping[str, Any]) -> str:
+    """Say the verdict in one sentence, without naming ``subject`` twice."""
     if decision.verdict == PASS:
-        return "Verified %s in %.1f s" % (subject_of(judge, decision), timing.ended - timing.started)
-    return decision.message
+        return "Verified %s in %.1f s" % (subject, result["seconds"]["total"])
+    message, seen = decision.message, str(result["diagnosis"].get("message", "")).strip()
+    if message.startswith(subject + ": "):
+        message = message[len(subject) + 2 :]
+    return (
+        message if not seen or seen in message or message in seen else "%s. Last seen: %s" % (message.rstrip("."), seen)
+    )
 
 
 def advice_for(decision: Decision) -> str:

@@ -34,7 +34,8 @@ class Problem:
     """Something in the way of a rollout.
 
     ``grace_s`` is how long it must last to be fatal, None when it never is on its own.
-    ``crashes`` marks a crash loop, which the number of restarts judges instead of time.
+    ``crashes`` marks a container that ended by itself and is not running now, which is
+    judged by the number of its restarts instead of by time.
     """
 
     kind: str
@@ -48,6 +49,16 @@ class Problem:
     restarts: int = 0
     grace_s: Optional[float] = None
     crashes: bool = False
+
+    @property
+    def subject(self) -> str:
+        """Name of the object, as messages have it."""
+        return "%s %s" % (self.kind, "/".join(filter(None, (self.namespace, self.name))))
+
+    @property
+    def run_key(self) -> str:
+        """Key of the container in what :func:`container_runs` returns."""
+        return "%s/%s" % (self.uid, self.container)
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -134,15 +145,18 @@ def _container_problems(about: Problem, status: Mapping[str, Any]) -> Iterator[P
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     about = replace(about, container=name, restarts=restarts, reason=reason, message=message)
     if reason == "CrashLoopBackOff":
-        text = "container %s ended %s and restarted %d times" % (name, _how(last), restarts)
+        text = "container %s ended %s after %s" % (name, _how(last), _times(restarts))
         yield replace(about, message=text, exit_code=last.get("exitCode"), crashes=True)
     elif reason in IMAGE_REASONS:
         yield replace(about, grace_s=GRACE_S["ImageNotFound"] if _NOT_FOUND.search(message) else None)
     elif reason and reason not in ("ContainerCreating", "PodInitializing"):
         yield replace(about, grace_s=None if _CACHE_LAG.search(message) else GRACE_S.get(reason))
     elif ended and not status.get("ready", False):  # an init container that succeeded is ready
-        text = "container %s ended %s" % (name, _how(ended))
-        yield replace(about, reason=ended.get("reason") or "Error", message=text, exit_code=ended.get("exitCode"))
+        text = "container %s ended %s" % (name, _how(ended)) + (" after %s" % _times(restarts) if restarts else "")
+        reason = ended.get("reason") or "Error"
+        if restarts and reason in ("Error", "Completed"):
+            reason = "CrashLoopBackOff"  # which the kubelet only says some seconds later
+        yield replace(about, reason=reason, message=text, exit_code=ended.get("exitCode"), crashes=True)
     elif restarts and not status.get("ready", False):
         text = "container %s ended %s and was started again" % (name, _how(last))
         yield replace(about, reason="Restarted", message=text, exit_code=last.get("exitCode"))
@@ -155,6 +169,10 @@ def _not_ready(about: Problem, pod: Object) -> Iterator[Problem]:
             unready = [item.get("name", "") for item in _long_running(pod) if not item.get("ready")]
             text, reason = condition.get("message") or "not ready", condition.get("reason") or "NotReady"
             yield replace(about, reason=reason, message=text, container=unready[0] if unready else "")
+
+
+def _times(restarts: int) -> str:
+    return "%d restart%s" % (restarts, "" if restarts == 1 else "s")
 
 
 def _how(ended: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Callable, Sequence
 
 from .http_check import Streak
+from .rollout import counted
 from .verdict import Judge
 
 AT_LEAST_EVERY_S = 8.0
@@ -38,7 +39,7 @@ def state_line(judge: Judge, streaks: Sequence[Streak], now: float) -> tuple[str
         text = "%s/%s %d/%d ready" % (rollout.namespace, rollout.name, rollout.ready, rollout.desired)
         text += " (%s)" % rollout.template_hash if rollout.template_hash else ""
         text += ", %d old" % rollout.old_ready if rollout.old_ready else ""
-        text += ", %d restarts" % rollout.restarts if rollout.restarts else ""
+        text += ", " + counted(rollout.restarts, "restart") if rollout.restarts else ""
         parts.append(text if rollout.is_ready else text + ", waits for " + rollout.waiting_for)
     if len(judge.rollouts) > 3:
         ready = sum(1 for rollout in judge.rollouts if rollout.is_ready)

@@ -156,18 +156,20 @@ def _waiting_for(family: Family, wanted: Wanted) -> tuple[str, str]:
     if current is None:
         return "the ReplicaSet of the new template", "NoReplicaSet"
     desired = _desired(deployment)
+    missing = desired - sum(1 for pod in family.pods if is_serving(pod))
+    if missing > 0:
+        return "%s of the new template to be ready" % counted(missing, "more pod"), "NotReady"
     if not _is_complete(deployment, current, desired):
-        ready = sum(1 for pod in family.pods if is_serving(pod))
-        return "%d of %d pods of the new template to be ready and available" % (
-            desired - ready or desired,
-            desired,
-        ), "NotReady"
-    if sum(1 for pod in family.pods if is_serving(pod)) < desired:
-        return "all %d pods of the new template to be ready" % desired, "NotReady"
+        return "the pods to be counted as available, and no others", "NotReady"
     old = sum(1 for pod in family.old_pods if is_serving(pod))
     if old:
-        return "%d pods of older templates to stop serving" % old, "OldPodsServing"
+        return "%s of older templates to stop serving" % counted(old, "pod"), "OldPodsServing"
     return "", ""
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``number`` and ``noun``, as a plural unless there is one."""
+    return "%d %s%s" % (number, noun, "" if number == 1 else "s")
 
 
 def _is_complete(deployment: Object, current: Object, desired: int) -> bool:

@@ -249,21 +249,17 @@ class Gate:
         """Return the result, or raise UnhealthyError that carries it when the verdict is in ``fail_on``."""
         ended = self._clock.monotonic()
         answered = [streak.satisfied_at for streak in self._streaks if streak.satisfied_at is not None]
-        timing = Timing(self._started, ended, self._judge.ready_since, max(answered, default=None))
+        ready_since = self._judge.ready_since if self._request.has_rollout else self._started
+        timing = Timing(self._started, ended, ready_since, max(answered, default=None))
         result = result_of(decision, self._judge, self._streaks, timing)
         if decision.verdict != PASS:
             result["diagnosis"] = self._diagnose(decision)
+        subject = subject_of(self._judge, decision)
+        message = self._masked(message_of(subject, decision, result))
         if decision.verdict in self._request.fail_on:
-            what, subject = "verify", subject_of(self._judge, decision)
-            raise UnhealthyError(
-                what,
-                subject,
-                self._masked(decision.message),
-                advice_for(decision),
-                "unhealthy" if decision.verdict == FAIL else decision.verdict,
-                result,
-            )
-        return dict(result, msg=self._masked(message_of(self._judge, decision, timing)))
+            code = "unhealthy" if decision.verdict == FAIL else decision.verdict
+            raise UnhealthyError("verify", subject, message, advice_for(decision), code, result)
+        return dict(result, msg=message)
 
     def _diagnose(self, decision: Decision) -> dict[str, Any]:
         """Explain the worst problem, or the rollout that was waited for when there is no problem."""

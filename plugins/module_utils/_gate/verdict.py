@@ -31,7 +31,7 @@ OUTLIVE_MARGIN_S = 2.0
 
 @dataclass(frozen=True)
 class Policy:
-    """``stable_for_s`` is the window, ``max_restarts`` what a new container may need to come up."""
+    """``stable_for_s`` is the window, ``max_restarts`` how many restarts a container may need to come up."""
 
     stable_for_s: float
     max_restarts: int
@@ -55,6 +55,8 @@ class _Track:
     runs: Mapping[str, Run] = field(default_factory=dict)
     ready_since: Optional[float] = None
     window_s: float = 0.0
+    # Restarts of each container that were long past when it was first seen.
+    old_restarts: dict[str, int] = field(default_factory=dict)
     problems: dict[tuple[str, str, str], tuple[float, Problem]] = field(default_factory=dict)
 
 
@@ -71,6 +73,8 @@ class Judge:
         self.rollouts = tuple(rollouts)
         for rollout in rollouts:
             track = self._tracks.setdefault((rollout.namespace, rollout.name), _Track())
+            for key, run in rollout.runs.items():
+                track.old_restarts.setdefault(key, 0 if _has_crashed_lately(run, wall) else run.restarts)
             _follow_problems(track, rollout, now)
             self._follow_window(track, rollout, now, wall)
 
@@ -115,7 +119,7 @@ class Judge:
             problem
             for track in self._tracks.values()
             for since, problem in track.problems.values()
-            if self._is_fatal(problem, now - since)
+            if self._is_fatal(track, problem, now - since)
         ]
         if not fatal:
             return None
@@ -130,14 +134,14 @@ class Judge:
         if lacking is None:
             message = "the release was ready but not yet stable for %g s" % self.window_s
             return Decision(TIMEOUT, "NotStable", message, problems)
-        message = "Deployment %s/%s still waited for %s" % (lacking.namespace, lacking.name, lacking.waiting_for)
+        message = "Deployment %s/%s: still waiting for %s" % (lacking.namespace, lacking.name, lacking.waiting_for)
         if problems:
             message += " (%s)" % describe(problems[0])
         return Decision(TIMEOUT, problems[0].reason if problems else lacking.reason, message, problems)
 
-    def _is_fatal(self, problem: Problem, lasted_s: float) -> bool:
-        if problem.crashes:
-            return problem.restarts > self.policy.max_restarts
+    def _is_fatal(self, track: _Track, problem: Problem, lasted_s: float) -> bool:
+        if problem.crashes:  # not running: it needs one restart more than it had
+            return problem.restarts - track.old_restarts.get(problem.run_key, 0) + 1 > self.policy.max_restarts
         return problem.grace_s is not None and lasted_s >= problem.grace_s
 
     def _others(self, known: Sequence[Problem]) -> list[Problem]:
@@ -169,12 +173,13 @@ def required_window(stable_for_s: float, runs: Iterable[Run], wall: float) -> fl
     """
     if not stable_for_s:
         return 0.0
-    lives = [
-        run.last_life_s
-        for run in runs
-        if run.last_life_s is not None and run.last_end is not None and wall - run.last_end < RECENT_CRASH_S
-    ]
+    lives = [run.last_life_s or 0.0 for run in runs if _has_crashed_lately(run, wall)]
     return max([stable_for_s] + [min(life + OUTLIVE_MARGIN_S, OUTLIVE_CAP_S) for life in lives])
+
+
+def _has_crashed_lately(run: Run, wall: float) -> bool:
+    """Whether the container's previous life ended not long ago; a node's clock may be ahead."""
+    return run.last_end is not None and wall - run.last_end < RECENT_CRASH_S
 
 
 _WORST_FIRST = (
@@ -201,7 +206,7 @@ def _badness(problem: Problem) -> tuple[int, int]:
 
 def describe(problem: Problem) -> str:
     """Say in one sentence what is wrong with which object, bounded in length."""
-    text = "%s %s/%s: %s" % (problem.kind, problem.namespace, problem.name, problem.message or problem.reason)
+    text = "%s: %s" % (problem.subject, problem.message or problem.reason)
     if problem.reason not in text:
         text += " (%s)" % problem.reason
     return text if len(text) <= 400 else text[:397] + "..."

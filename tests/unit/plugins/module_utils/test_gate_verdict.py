@@ -29,10 +29,11 @@ from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.gate_sup
 
 LATER = 1_800_000_000.0  # long after every time in the payloads
 JUST_AFTER = 1_767_268_800.0  # 2026-01-01T12:00:00Z, one second after the crashes in the payloads
+LONG_AGO = {"startedAt": "2025-12-01T00:00:00Z", "finishedAt": "2025-12-24T00:00:00Z"}
 NOT_FOUND = "rpc error: code = NotFound desc = x: not found"
 
 
-def judge_of(*series: tuple[float, Rollout], window: float = 10.0, max_restarts: int = 1, wall: float = LATER) -> Judge:
+def judge_of(*series: tuple[float, Rollout], window: float = 10.0, max_restarts: int = 2, wall: float = JUST_AFTER) -> Judge:
     """Return a judge that observed ``series`` of (time, rollout)."""
     judge = Judge(Policy(window, max_restarts))
     for at, rollout in series:
@@ -106,8 +107,12 @@ def test_a_slow_crash_loop_does_not_fit_between_two_looks() -> None:
 @pytest.mark.parametrize(
     "status, at, reason",
     [
-        pytest.param(container("CrashLoopBackOff", 1), 100.0, None, id="one restart is allowed"),
-        pytest.param(container("CrashLoopBackOff", 2), 0.0, "CrashLoopBackOff", id="two are a loop"),
+        pytest.param(container("CrashLoopBackOff", 1), 100.0, None, id="a second restart is allowed"),
+        pytest.param(container("CrashLoopBackOff", 2), 0.0, "CrashLoopBackOff", id="a third is a loop"),
+        pytest.param(container("terminated", 1), 100.0, None, id="ended, second restart to come"),
+        pytest.param(container("terminated", 2), 0.0, "CrashLoopBackOff", id="ended, third restart to come"),
+        pytest.param(container(restarts=9), 100.0, None, id="running now"),
+        pytest.param(container("terminated", 9, last=LONG_AGO), 100.0, None, id="old restarts, ended once now"),
         pytest.param(container("ErrImagePull", message=NOT_FOUND), 14.9, None, id="image: grace"),
         pytest.param(container("ErrImagePull", message=NOT_FOUND), 15.0, "ErrImagePull", id="image: not there"),
         pytest.param(container("ErrImagePull", message="i/o timeout"), 900.0, None, id="registry away"),
@@ -165,7 +170,7 @@ def test_cause_comes_before_consequence() -> None:
 def test_time_is_up_says_what_was_waited_for() -> None:
     decision = judge_of((0.0, live_rollout(container(), container(ready=False)))).unfinished()
     assert (decision.verdict, decision.reason) == (TIMEOUT, "ContainersNotReady")
-    assert decision.message.startswith("Deployment shop/web still waited for 1 of 2 pods")
+    assert decision.message.startswith("Deployment shop/web still waited for 1 more pods")
     assert judge_of((0.0, GOOD)).unfinished().reason == "NotStable"
 
 
