@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -197,7 +198,7 @@ def _sanity_line(line: str) -> None:
 
 
 def unit(run: Run) -> None:
-    """Unit tests and the rules of the repository, on every core that is at hand."""
+    """Unit tests and the rules of the repository."""
     run.pytest("unit", "tests/unit")
 
 
@@ -207,12 +208,77 @@ def cores(run: Run) -> None:
         run.pytest("unit %s" % tools.name, "tests/unit/plugins", tools=tools)
 
 
+def fastpath(run: Run) -> None:
+    """In-process and module give the same, on every ansible-core at hand, seen by the API server."""
+    if _world_is_up(run):
+        run.extra["SLIPWAY_TEST_CORES"] = _cores(run)
+        run.pytest("fast path", *_FAST_PATH)
+
+
+def integration(run: Run) -> None:
+    """Everything that needs a real cluster, Argo CD, Git server and registry."""
+    if _world_is_up(run):
+        others = ["--ignore=%s" % path for path in _FAST_PATH]
+        run.pytest("integration", "tests/integration/world", *others)
+
+
+def lifecycle(run: Run) -> None:
+    """Bring up, heal and remove local clusters of its own, next to the shared one."""
+    if _can_run_pods(run, "lifecycle"):
+        run.pytest("lifecycle", "tests/integration/lifecycle")
+
+
+def molecule(run: Run) -> None:
+    """Every role scenario: converge, idempotence, verify."""
+    if not _world_is_up(run):
+        return
+    folder = places.CHECKOUT / "extensions"
+    for scenario in sorted(path.parent.name for path in folder.glob("molecule/*/molecule.yml")):
+        if scenario != "default":
+            extra = {"MOLECULE_EPHEMERAL_DIRECTORY": str(places.cache() / "molecule" / scenario)}
+            run.tool(
+                "molecule %s" % scenario, ["molecule", "test", "--scenario-name", scenario], extra=extra, cwd=folder
+            )
+
+
+_FAST_PATH = ("tests/integration/world/test_fast_path.py", "tests/integration/world/test_fast_path_cluster.py")
+#: Whether the shared world came up in this run; it is tried once.
+_WORLD: dict[str, bool] = {}
+
+
+def _world_is_up(run: Run) -> bool:
+    """Bring the shared local world up, once per run; tell why not where that cannot be."""
+    if not _can_run_pods(run, "the local world"):
+        return False
+    if "up" not in _WORLD:
+        command = ["ansible-playbook", "slipway.gitops.bootstrap", "-i", run.tools.inventory("local")]
+        _WORLD["up"] = run.tool("local world", command)
+    elif not _WORLD["up"]:
+        run.part.record(run.part.name, False, "the local world did not come up")
+    return _WORLD["up"]
+
+
+def _can_run_pods(run: Run, what: str) -> bool:
+    """Whether this machine can run containers for us. In a pipeline it must, unless told otherwise."""
+    reason = "" if os.geteuid() == 0 else "needs root: containers, a bridge and mounts are made"
+    reason = reason or ("" if os.uname().sysname == "Linux" else "needs Linux")
+    if not reason:
+        return True
+    if os.environ.get("CI") and os.environ.get("SLIPWAY_TEST_ALLOW_SKIP") != "world":
+        run.part.record(what, False, "%s; SLIPWAY_TEST_ALLOW_SKIP=world allows it" % reason)
+    else:
+        run.part.skip(what, reason)
+    return False
+
+
+def _cores(run: Run) -> str:
+    """Return core name -> folder of its programs, as the tests of the fast path read it."""
+    environments = [run.tools, *run.other_cores("fast path")]
+    return json.dumps({tools.name: str(tools.folder / "bin") for tools in environments})
+
+
 PARTS: dict[str, Callable[[Run], None]] = {
-    "lint": lint,
-    "docs": docs,
-    "sanity": sanity,
-    "unit": unit,
-    "cores": cores,
+    part.__name__: part for part in (lint, docs, sanity, unit, cores, fastpath, integration, lifecycle, molecule)
 }
 
 

@@ -49,7 +49,8 @@ class Part:
         name = "%s::%s" % (case.get("classname", ""), case.get("name", ""))
         skipped = case.find("skipped")
         if case.find("failure") is not None or case.find("error") is not None:
-            self.failures.append(name)
+            if name not in self.failures:  # a test may fail and then its clean-up too
+                self.failures.append(name)
         elif skipped is not None:
             self.skip(name, skipped.get("message") or "no reason given")
         else:

@@ -17,6 +17,7 @@ from typing import Any, Mapping
 
 import pytest
 import yaml
+
 from ansible_collections.slipway.gitops.tests.integration.world.play import HERE, Outcome, run_playbook
 
 #: ansible-core to run -> folder of its programs. scripts/test names those of this machine.
@@ -168,7 +169,7 @@ def test_expected_failures_and_nothing_else_failed(runs: dict[str, tuple[Outcome
 
 @pytest.mark.parametrize("way", ["auto", "never"])
 def test_no_secret_is_shown(runs: dict[str, tuple[Outcome, str]], way: str) -> None:
-    outcome, folder = runs[way]
+    outcome = runs[way][0]
     assert "another-secret-token-than-ours" not in _shown(outcome, "Fail by a lease that is not ours")
     assert "censored" in outcome.one("Renew without a log")
     renewed = json.dumps(outcome.one("Renew with a secret in the arguments"))

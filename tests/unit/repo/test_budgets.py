@@ -134,21 +134,29 @@ def test_other_files_name_the_license(path: Path) -> None:
     assert not text or HEADER[2] in text.splitlines()[:3]
 
 
+def imported_at_once(source: ast.AST) -> Iterator[ast.ImportFrom]:
+    """Yield the imports that run when a file is imported, not those that wait inside functions."""
+    for node in ast.iter_child_nodes(source):
+        if isinstance(node, ast.ImportFrom):
+            yield node
+        elif isinstance(node, (ast.If, ast.Try)) and "TYPE_CHECKING" not in ast.unparse(node):
+            yield from imported_at_once(node)
+
+
 def closure(path: Path) -> set[Path]:
-    """Return the files of module_utils that a file brings along, itself included."""
+    """Return the files of the collection that a file brings along at once, itself included."""
     pending, seen = [path], {path}
     while pending:
         current = pending.pop()
         package = ".".join((tree.PACKAGE, *current.relative_to(tree.ROOT).parent.parts))
-        for node in ast.walk(tree.parse(current)):
-            if isinstance(node, ast.ImportFrom):
-                base = package.rsplit(".", node.level - 1)[0] if node.level else ""
-                module = ".".join(part for part in (base, node.module or "") if part)
-                names = [module, *("%s.%s" % (module, alias.name) for alias in node.names)]
-                found = {tree.ROOT / (name[len(tree.PACKAGE) + 1 :].replace(".", "/") + ".py") for name in names}
-                fresh = {file for file in found if file.is_file()} - seen
-                seen |= fresh
-                pending += fresh
+        for node in imported_at_once(tree.parse(current)):
+            base = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            module = ".".join(part for part in (base, node.module or "") if part)
+            names = [module, *("%s.%s" % (module, alias.name) for alias in node.names)]
+            found = {tree.ROOT / (name[len(tree.PACKAGE) + 1 :].replace(".", "/") + ".py") for name in names}
+            fresh = {file for file in found if file.is_file()} - seen
+            seen |= fresh
+            pending += fresh
     return seen
 
 
