@@ -31,6 +31,7 @@ class FakeFaultyApi:
     def __init__(self) -> None:
         self.script: deque[dict[str, Any]] = deque()
         self.seen: list[tuple[str, str]] = []
+        self.clients: list[KubeClient] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -71,11 +72,15 @@ def api() -> Iterator[FakeFaultyApi]:
     fake = FakeFaultyApi()
     yield fake
     fake.server.shutdown()
+    for used in fake.clients:
+        used.close()
     fake.server.server_close()
 
 
 def client(api: FakeFaultyApi, token: str = "") -> KubeClient:
-    return KubeClient(KubeSettings(server=api.url, token=token), SystemClock(), "test")
+    made = KubeClient(KubeSettings(server=api.url, token=token), SystemClock(), "test")
+    api.clients.append(made)
+    return made
 
 
 def status(code: int, reason: str, message: str = "because", causes: Any = None) -> dict[str, Any]:
