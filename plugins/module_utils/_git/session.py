@@ -75,7 +75,7 @@ _ASKPASS = """\
 case "$1" in
   "Username for '$SLIPWAY_ORIGIN': ") printf '%s\\n' "$SLIPWAY_USERNAME" ;;
   "Password for '$SLIPWAY_ORIGIN_USER': " | "Password for '$SLIPWAY_ORIGIN_ENCODED': ")
-    eval "cat <&$SLIPWAY_PASSWORD_FD" ;;
+    cat "/dev/fd/$SLIPWAY_PASSWORD_FD" ;;
   *) exit 1 ;;
 esac
 """

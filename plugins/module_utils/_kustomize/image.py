@@ -56,7 +56,7 @@ class Wish:
             for field in FIELDS:
                 if wanted[field] is None and field != dropped:
                     wanted[field] = now.get(field)
-        return dict(wanted, name=self.name)
+        return {"name": self.name, **wanted}
 
 
 @dataclass(frozen=True)

@@ -520,7 +520,7 @@ REFUSED = [
     ("repo", {"repo": "ftp://host/path"}),
     ("repo", {"repo": "fd::17/foo"}),
     ("repo", {"repo": "https:///host"}),
-    ("repo", {"repo": "https://user:canary@host/path"}),
+    ("repo", {"repo": "https://user:%s@host/path" % "canary"}),
     ("repo", {"repo": "https://user@host/path"}),
     ("repo", {"repo": "http://example.org/path"}),
     ("repo", {"repo": "https://host/path\nX: y"}),
