@@ -103,7 +103,8 @@ def _variables(folder: Path, collections: Path) -> dict[str, str]:
         PATH=os.pathsep.join([str(folder / "bin"), os.environ.get("PATH", os.defpath)]),
         VIRTUAL_ENV=str(folder),
         PYTHONUNBUFFERED="1",
-        PYTHONDONTWRITEBYTECODE="1",
+        # Kept, but not in the checkout.
+        PYTHONPYCACHEPREFIX=str(places.cache() / "bytecode"),
         ANSIBLE_CONFIG=str(Path(__file__).with_name("ansible.cfg")),
         ANSIBLE_HOME=str(places.cache() / "ansible"),
         ANSIBLE_COLLECTIONS_PATH=str(collections),
@@ -120,7 +121,9 @@ def _variables(folder: Path, collections: Path) -> dict[str, str]:
 
 def _disturbs(name: str) -> bool:
     """Whether a variable of the caller would change what Ansible or Python do here."""
-    return name.startswith(("ANSIBLE_", "MOLECULE_", "PYTEST_")) or name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+    # Without written bytecode every start would compile Ansible anew, a second each time.
+    python = ("PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
+    return name.startswith(("ANSIBLE_", "MOLECULE_", "PYTEST_")) or name in python
 
 
 def main(arguments: Sequence[str]) -> int:
