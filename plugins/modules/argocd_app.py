@@ -105,6 +105,39 @@ options:
         description: Branch that Argo CD follows.
         type: str
         default: main
+      key_file:
+        description:
+          - Path of the private key for SSH.
+          - E(SLIPWAY_GIT_KEY_FILE) is used when the option is not set.
+        type: path
+      known_hosts:
+        description:
+          - Path of a file with the host keys to trust. Host keys are always checked.
+          - E(SLIPWAY_GIT_KNOWN_HOSTS) is used when the option is not set.
+        type: path
+      username:
+        description:
+          - User name for HTTPS.
+          - E(SLIPWAY_GIT_USERNAME) is used when the option is not set.
+        type: str
+      password:
+        description:
+          - Password or token for HTTPS.
+          - E(SLIPWAY_GIT_PASSWORD) is used when the option is not set.
+        type: str
+      ca_cert:
+        description:
+          - Path of a file with the certificate authorities to trust for HTTPS.
+          - E(SLIPWAY_GIT_CA_CERT) is used when the option is not set.
+        type: path
+      allow_file_urls:
+        description: Whether the repository may be a folder of this machine.
+        type: bool
+        default: false
+      timeout:
+        description: How long one question to the repository may take, in seconds.
+        type: float
+        default: 60.0
       path:
         description: Path of the kustomization, or of its folder, inside the repository.
         type: str
@@ -114,29 +147,6 @@ options:
         type: list
         elements: str
         required: true
-      key_file:
-        description: Path of the private key for SSH.
-        type: path
-      known_hosts:
-        description: Path of a file with the host keys to trust. Host keys are always checked.
-        type: path
-      username:
-        description: User name for HTTPS.
-        type: str
-      password:
-        description: Password or token for HTTPS.
-        type: str
-      ca_cert:
-        description: Path of a file with the certificate authorities to trust for HTTPS.
-        type: path
-      allow_file_urls:
-        description: Whether the repository may be a folder of this machine.
-        type: bool
-        default: false
-      timeout:
-        description: How long one question to the repository may take, in seconds.
-        type: int
-        default: 60
   operation:
     description: How to sync, when an operation of our own has to be started.
     type: dict

@@ -39,6 +39,8 @@ def hint_for(code: str) -> str:
 def ended(judgement: Judgement, verb: str, resource: str, result: Mapping[str, Any]) -> SlipwayError:
     """Return the error for a judgement after which waiting is pointless."""
     kind = _ERRORS.get(judgement.code, PermanentError)
+    if judgement.code == "comparison" and "code = Unavailable" in judgement.reason:
+        kind = TransientError  # the repo-server is down, which says nothing about the commit
     return kind(verb, resource, judgement.reason, hint_for(judgement.code), judgement.code, result)
 
 

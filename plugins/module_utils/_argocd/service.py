@@ -52,7 +52,11 @@ def _present(target: Target, params: Mapping[str, Any], ports: Ports, ctx: Conte
     if params.get("wait") and not ctx.check_mode:
         goal = Goal(Wanted(), params["wait_timeout"], may_operate=False)
         syncing = Syncing(target, goal, ports, ctx)
-        syncing.run(after)
+        try:
+            syncing.run(after)
+        except SlipwayError as error:
+            error.result["changed"] = changed
+            raise
         result.update(syncing.result(), object=syncing.app)
     return result
 

@@ -110,7 +110,7 @@ class Syncing:
         try:
             return self._wait(must_repeat=View(app).is_refreshing)
         except SlipwayError as error:
-            error.result = dict(self.result(), **error.result)
+            error.result = dict(self.result(), changed=self.has_operated, **error.result)
             raise
 
     def _wait(self, must_repeat: bool) -> Judgement:
@@ -230,10 +230,11 @@ class Syncing:
     def _report(self, judgement: Judgement) -> None:
         view = View(self.app)
         line = "%s; %s, health %s" % (judgement.reason, view.sync_status, view.health)
-        if line != self._line:
+        # While a refresh that we repeated runs, what it is about is still the line before.
+        if line != self._line and not (view.is_refreshing and self._line):
             self._line = line
             self._voice.say(line)
-        self._voice.beat(lambda: "still " + line)
+        self._voice.beat(lambda: "still " + self._line)
 
     def _error(self, judgement: Judgement) -> SlipwayError:
         result = {"superseded_by": View(self.app).revision} if judgement.state == "superseded" else {}

@@ -12,7 +12,7 @@ from .._argocd.ports import Ports, Sight
 from .._argocd.service import run as manage
 from .._argocd.spec import validate
 from .._argocd.state import UNKNOWN
-from .._argspec import KUBE_AUTH, LEASE, merge
+from .._argspec import GIT, KUBE_AUTH, LEASE, merge
 from .._clock import SystemClock
 from .._context import Context, Entry
 from .._kube.auth import load_settings
@@ -35,18 +35,11 @@ _OPERATION: dict[str, Any] = {
     "retry_limit": {"type": "int"},
     "force": {"type": "bool", "default": False},
 }
+_READ_GIT = ("repo", "branch", "key_file", "known_hosts", "username", "password", "ca_cert", "allow_file_urls", "timeout")
 _EXPECTED: dict[str, Any] = {
-    "repo": {"type": "str", "required": True},
-    "branch": {"type": "str", "default": "main"},
+    **{name: GIT[name] for name in _READ_GIT},
     "path": {"type": "str", "required": True},
     "images": {"type": "list", "elements": "str", "required": True},
-    "key_file": {"type": "path"},
-    "known_hosts": {"type": "path"},
-    "username": {"type": "str"},
-    "password": {"type": "str", "no_log": True},
-    "ca_cert": {"type": "path"},
-    "allow_file_urls": {"type": "bool", "default": False},
-    "timeout": {"type": "int", "default": 60},
 }
 _OPTIONS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
