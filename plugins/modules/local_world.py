@@ -171,6 +171,11 @@ options:
             type: list
             elements: str
             default: []
+  ended_programs:
+    description: Names of programs that are ended and no longer kept. Their logs stay.
+    type: list
+    elements: str
+    default: []
   free_ports:
     description: Addresses, as V(ADDRESS:PORT), that must be free unless the world already runs.
     type: list

@@ -78,6 +78,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
             },
         },
     },
+    "ended_programs": {"type": "list", "elements": "str", "default": []},
     "free_ports": {"type": "list", "elements": "str", "default": []},
     "ready_timeout": {"type": "int", "default": 120},
 }
@@ -105,6 +106,7 @@ def _spec(params: Mapping[str, Any]) -> Spec:
         network=_network(params["network"]),
         control_plane=ControlPlane(**params["control_plane"]) if params["control_plane"] else None,
         programs=[_program(item, path) for item in params["programs"]],
+        ended_programs=params["ended_programs"],
         free_ports=[_port(item) for item in params["free_ports"]],
         ready_timeout_s=float(params["ready_timeout"]),
     )

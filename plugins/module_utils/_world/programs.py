@@ -135,6 +135,21 @@ def ensure_programs(work: Work, programs: Sequence[Program]) -> None:
         _await(work, members)
 
 
+def end_programs(work: Work, names: Sequence[str]) -> None:
+    """End programs of the world and forget them; a supervisor that is not running has none."""
+    host, supervisor = work.ports.host, work.ports.supervisor
+    for name in names:
+        path = work.spec.inside("supervisor", "services.d", name + ".conf")
+        if host.read(path) is not None:
+            work.change("forget %s" % name, lambda path=path: host.forget_file(path))  # type: ignore[misc]
+    if supervisor.pid() is None:
+        return
+    known = supervisor.states()
+    for name in names:
+        if name in known:
+            work.change("end %s" % name, lambda name=name: supervisor.remove(name))  # type: ignore[misc]
+
+
 def _configure(work: Work, program: Program) -> bool:
     host = work.ports.host
     watched = [host.read(path) or b"" for path in program.watch]

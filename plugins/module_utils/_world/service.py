@@ -37,6 +37,8 @@ def present(spec: Spec, ports: Ports, ctx: Context) -> dict[str, Any]:
         prog.ensure_supervisor(work)
     if spec.control_plane:
         prog.lay_out_control_plane(work, spec.control_plane)
+    if spec.ended_programs:
+        prog.end_programs(work, spec.ended_programs)
     if spec.programs:
         prog.ensure_programs(work, spec.programs)
     return _result(work, ports.supervisor.pid() if spec.supervisord else None)

@@ -49,6 +49,7 @@ class Spec:
     network: Optional[Network] = None
     control_plane: Optional[ControlPlane] = None
     programs: Sequence[Program] = ()
+    ended_programs: Sequence[str] = ()
     free_ports: Sequence[str] = ()
     ready_timeout_s: float = 120.0
 
