@@ -80,27 +80,45 @@ def ask(url: str, **changed: Any) -> tuple[Answer, str]:
         pytest.param(answering(b'{"v": ["1", "2"]}'), {"match": {"v[-1]": "2"}}, "", id="an expression"),
         pytest.param(answering(b"hello"), {}, "", id="only the status"),
         pytest.param(answering(b"", "204 No Content"), {"status": (204,)}, "", id="no body"),
-        pytest.param(answering(b'{"version": "1"}'), {"match": {"version": "2"}}, "version is '1' instead of '2'", id="old"),
-        pytest.param(answering(b'{"name": "x"}'), {"match": {"version": "2"}}, "version is absent instead of '2'", id="none"),
-        pytest.param(answering(b'{"version": {}}'), {"match": {"version": "2"}}, "version is '{}' instead of '2'", id="dict"),
+        pytest.param(
+            answering(b'{"version": "1"}'), {"match": {"version": "2"}}, "version is '1' instead of '2'", id="old"
+        ),
+        pytest.param(
+            answering(b'{"name": "x"}'), {"match": {"version": "2"}}, "version is absent instead of '2'", id="none"
+        ),
+        pytest.param(
+            answering(b'{"version": {}}'), {"match": {"version": "2"}}, "version is '{}' instead of '2'", id="dict"
+        ),
         pytest.param(answering(b"<html>"), {"match": {"version": "2"}}, "the body is not JSON", id="not JSON"),
-        pytest.param(answering(b'"\xff\xfe\xfa"'), {"match": {"version": "2"}}, "the body is not JSON", id="wrong charset"),
+        pytest.param(
+            answering(b'"\xff\xfe\xfa"'), {"match": {"version": "2"}}, "the body is not JSON", id="wrong charset"
+        ),
         pytest.param(answering(b"[" * 100000), {"match": {"version": "2"}}, "the body is not JSON", id="deep"),
         pytest.param(answering(b"", "503 Unavailable"), {}, "status 503 instead of 200", id="503"),
         pytest.param(
-            answering(b"", "302 Found", "Location: http://169.254.169.254/\r\n"), {}, "status 302 instead of 200", id="redirect"
+            answering(b"", "302 Found", "Location: http://169.254.169.254/\r\n"),
+            {},
+            "status 302 instead of 200",
+            id="redirect",
         ),
         pytest.param(
             answering(b"x" * (MAX_BODY + 1)), {}, "the body is larger than %d bytes" % MAX_BODY, id="too large"
         ),
         pytest.param(
-            answering(gzip.compress(b"0" * 10_000_000), headers="Content-Encoding: gzip\r\n"), {},
-            "the body is compressed although that was not asked for", id="compressed bomb",
+            answering(gzip.compress(b"0" * 10_000_000), headers="Content-Encoding: gzip\r\n"),
+            {},
+            "the body is compressed although that was not asked for",
+            id="compressed bomb",
         ),
-        pytest.param(lambda connection: connection.sendall(b"SSH-2.0-x\r\n"), {}, "not a usable answer (SSH-2.0-x\r\n)", id="not HTTP"),
+        pytest.param(
+            lambda connection: connection.sendall(b"SSH-2.0-x\r\n"),
+            {},
+            "not a usable answer (SSH-2.0-x\r\n)",
+            id="not HTTP",
+        ),
         pytest.param(lambda connection: None, {}, "not a usable answer", id="hangs up"),
     ],
-)  # fmt: skip
+)
 def test_answers(server: Server, script: Script, expected: dict[str, Any], fault: str) -> None:
     server.script = script
     answer, found = ask(server.url, **expected)
@@ -158,7 +176,7 @@ def test_unresolvable_name_is_no_evidence() -> None:
 @pytest.mark.parametrize("error", ["self-signed certificate"])
 def test_untrusted_certificate_is_no_evidence(tmp_path: Any, error: str) -> None:
     context, authority = certificate(tmp_path)
-    with tls_server(context) as url:
+    with TlsServer(context) as url:
         answer, fault = ask(url)
         assert fault.startswith("the certificate is not trusted: " + error)
         assert not answer.is_evidence
@@ -189,7 +207,7 @@ def certificate(folder: Any) -> tuple[ssl.SSLContext, str]:
     return context, path
 
 
-class tls_server:  # noqa: N801  (used like a function)
+class TlsServer:
     """A TLS server on loopback that answers every request with an empty JSON object."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
@@ -221,9 +239,18 @@ def test_unusable_ca_cert_names_the_option(tmp_path: Any) -> None:
 
 
 REFUSED = (
-    "169.254.169.254", "fe80::1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "fd00:ec2::254",
-    "100.100.100.200", "168.63.129.16", "0.0.0.0", "::", "224.0.0.1",
-)  # fmt: skip
+    "169.254.169.254",
+    "fe80::1",
+    "::ffff:169.254.169.254",
+    "64:ff9b::a9fe:a9fe",
+    "2002:a9fe:a9fe::1",
+    "fd00:ec2::254",
+    "100.100.100.200",
+    "168.63.129.16",
+    "0.0.0.0",  # noqa: S104  (refused, not bound)
+    "::",
+    "224.0.0.1",
+)
 
 
 @pytest.mark.parametrize("address", REFUSED)

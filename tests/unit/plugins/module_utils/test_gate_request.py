@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
 from ansible_collections.slipway.gitops.plugins.module_utils._context import Context
 from ansible_collections.slipway.gitops.plugins.module_utils._entry import health_gate
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import InvalidInput

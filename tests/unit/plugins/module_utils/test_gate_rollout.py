@@ -9,7 +9,6 @@ import pytest
 
 from ansible_collections.slipway.gitops.plugins.module_utils._gate.image import Image, carries, not_carried, parse_image
 from ansible_collections.slipway.gitops.plugins.module_utils._gate.rollout import Wanted, selector_text
-
 from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.gate_support import (
     NEW,
     OLD,
@@ -39,7 +38,11 @@ COMPLETE = [replica_set(), old_replica_set(), *PODS]
         pytest.param(deployment(generation=3), COMPLETE, wanted(), "NotObserved", id="controller has not looked yet"),
         pytest.param(deployment(revision="3"), COMPLETE, wanted(), "NoReplicaSet", id="ReplicaSet not made yet"),
         pytest.param(
-            deployment(), [replica_set(owner="d-0"), *PODS], wanted(), "NoReplicaSet", id="ReplicaSet of a deleted namesake"
+            deployment(),
+            [replica_set(owner="d-0"), *PODS],
+            wanted(),
+            "NoReplicaSet",
+            id="ReplicaSet of a deleted namesake",
         ),
         pytest.param(
             deployment(REPOSITORY + ":3"), COMPLETE, wanted(), "NoReplicaSet", id="lists a moment apart: other image"
@@ -47,7 +50,9 @@ COMPLETE = [replica_set(), old_replica_set(), *PODS]
         pytest.param(
             deployment(status={"readyReplicas": 1, "availableReplicas": 1}),
             [replica_set(ready=1), pod(1), pod(2, containers=[container(ready=False)])],
-            wanted(), "NotReady", id="one pod not ready",
+            wanted(),
+            "NotReady",
+            id="one pod not ready",
         ),
         pytest.param(
             deployment(status={"availableReplicas": 1}), COMPLETE, wanted(), "NotReady", id="ready but not long enough"
@@ -58,17 +63,27 @@ COMPLETE = [replica_set(), old_replica_set(), *PODS]
         pytest.param(
             deployment(status={"replicas": 3}), [*COMPLETE, pod(3, OLD)], wanted(), "NotReady", id="surplus old pod"
         ),
-        pytest.param(deployment(), [*COMPLETE, pod(3, OLD)], wanted(), "OldPodsServing", id="counts right, old pod ready"),
-        pytest.param(deployment(), [*COMPLETE, pod(3, OLD, deleting=True)], wanted(), "", id="old pod is shutting down"),
         pytest.param(
-            deployment(), [replica_set(), pod(1), pod(2, deleting=True)], wanted(), "NotReady", id="new pod being deleted"
+            deployment(), [*COMPLETE, pod(3, OLD)], wanted(), "OldPodsServing", id="counts right, old pod ready"
+        ),
+        pytest.param(
+            deployment(), [*COMPLETE, pod(3, OLD, deleting=True)], wanted(), "", id="old pod is shutting down"
+        ),
+        pytest.param(
+            deployment(),
+            [replica_set(), pod(1), pod(2, deleting=True)],
+            wanted(),
+            "NotReady",
+            id="new pod being deleted",
         ),
         pytest.param(
             deployment(), [replica_set(generation=2), *PODS], wanted(), "NotReady", id="ReplicaSet controller lags"
         ),
-        pytest.param(deployment(replicas=0), [replica_set(replicas=0)], wanted(allow_zero_replicas=True), "", id="none"),
+        pytest.param(
+            deployment(replicas=0), [replica_set(replicas=0)], wanted(allow_zero_replicas=True), "", id="none"
+        ),
     ],
-)  # fmt: skip
+)
 def test_ready(item: Any, owned: list[dict[str, Any]], against: Wanted, reason: str) -> None:
     rollout = judged(item, owned, against)
     assert rollout.reason == reason
@@ -93,48 +108,83 @@ NOT_FOUND = 'rpc error: code = NotFound desc = failed to pull "x": not found'
         pytest.param(deployment(spec={"paused": True}), COMPLETE, "Paused", 0.0, id="paused"),
         pytest.param(deployment(replicas=0), [replica_set(replicas=0)], "ZeroReplicas", 0.0, id="zero"),
         pytest.param(
-            timed_out('ReplicaSet "web-%s" has timed out progressing.' % NEW), COMPLETE, "ProgressDeadlineExceeded", 2.0,
+            timed_out('ReplicaSet "web-%s" has timed out progressing.' % NEW),
+            COMPLETE,
+            "ProgressDeadlineExceeded",
+            2.0,
             id="deadline of this ReplicaSet",
         ),
         pytest.param(
-            timed_out('ReplicaSet "web-%s" has timed out progressing.' % OLD), COMPLETE, None, None,
+            timed_out('ReplicaSet "web-%s" has timed out progressing.' % OLD),
+            COMPLETE,
+            None,
+            None,
             id="deadline of the one rolled back from",
         ),
         pytest.param(
-            deployment(conditions=[{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "quota"}]),
-            COMPLETE, "FailedCreate", None, id="quota",
+            deployment(
+                conditions=[{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "quota"}]
+            ),
+            COMPLETE,
+            "FailedCreate",
+            None,
+            id="quota",
         ),
         pytest.param(
-            deployment(), unready(container("ErrImagePull", message=NOT_FOUND)), "ErrImagePull", 15.0, id="image not found"
+            deployment(),
+            unready(container("ErrImagePull", message=NOT_FOUND)),
+            "ErrImagePull",
+            15.0,
+            id="image not found",
         ),
         pytest.param(
-            deployment(), unready(container("ErrImagePull", message="dial tcp: i/o timeout")), "ErrImagePull", None,
+            deployment(),
+            unready(container("ErrImagePull", message="dial tcp: i/o timeout")),
+            "ErrImagePull",
+            None,
             id="registry away",
         ),
         pytest.param(deployment(), unready(container("InvalidImageName")), "InvalidImageName", 0.0, id="image name"),
         pytest.param(
-            deployment(), unready(container("CreateContainerConfigError", message='secret "db" not found')),
-            "CreateContainerConfigError", 10.0, id="secret missing",
+            deployment(),
+            unready(container("CreateContainerConfigError", message='secret "db" not found')),
+            "CreateContainerConfigError",
+            10.0,
+            id="secret missing",
         ),
-        pytest.param(
-            deployment(), unready(container("CreateContainerConfigError", message="failed to sync secret cache: timed out")),
-            "CreateContainerConfigError", None, id="kubelet cache lags",
-        ),
-        pytest.param(deployment(), unready(container("terminated")), "Error", None, id="ended just now"),
-        pytest.param(deployment(), unready(container("ContainerCreating")), "ContainersNotReady", None, id="being created"),
         pytest.param(
             deployment(),
-            unready(container("ContainerCreating"), conditions=[
-                {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes: cpu"}]),
-            "Unschedulable", None, id="no node takes it",
+            unready(container("CreateContainerConfigError", message="failed to sync secret cache: timed out")),
+            "CreateContainerConfigError",
+            None,
+            id="kubelet cache lags",
+        ),
+        pytest.param(deployment(), unready(container("terminated")), "Error", None, id="ended just now"),
+        pytest.param(
+            deployment(), unready(container("ContainerCreating")), "ContainersNotReady", None, id="being created"
+        ),
+        pytest.param(
+            deployment(),
+            unready(
+                container("ContainerCreating"),
+                conditions=[
+                    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes: cpu"}
+                ],
+            ),
+            "Unschedulable",
+            None,
+            id="no node takes it",
         ),
         pytest.param(deployment(), COMPLETE, None, None, id="nothing"),
         pytest.param(
-            deployment(revision="3"), unready(container("ErrImagePull", message=NOT_FOUND)), None, None,
+            deployment(revision="3"),
+            unready(container("ErrImagePull", message=NOT_FOUND)),
+            None,
+            None,
             id="pods of a template that is not current",
         ),
     ],
-)  # fmt: skip
+)
 def test_problems(item: Any, owned: list[dict[str, Any]], reason: Any, grace_s: Any) -> None:
     problems = judged(item, owned).problems
     assert [(problem.reason, problem.grace_s) for problem in problems] == ([(reason, grace_s)] if reason else [])

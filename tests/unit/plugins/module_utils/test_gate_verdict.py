@@ -33,7 +33,9 @@ LONG_AGO = {"startedAt": "2025-12-01T00:00:00Z", "finishedAt": "2025-12-24T00:00
 NOT_FOUND = "rpc error: code = NotFound desc = x: not found"
 
 
-def judge_of(*series: tuple[float, Rollout], window: float = 10.0, max_restarts: int = 2, wall: float = JUST_AFTER) -> Judge:
+def judge_of(
+    *series: tuple[float, Rollout], window: float = 10.0, max_restarts: int = 2, wall: float = JUST_AFTER
+) -> Judge:
     """Return a judge that observed ``series`` of (time, rollout)."""
     judge = Judge(Policy(window, max_restarts))
     for at, rollout in series:
