@@ -50,7 +50,7 @@ class World:
         command = ["ansible-playbook", "slipway.gitops." + name, "-i", self.tools.inventory(INVENTORY), *arguments]
         return self.tools.run(command, name, log=log)
 
-    def module(self, name: str, **arguments: Any) -> dict[str, Any]:
+    def module(self, name: str, /, **arguments: Any) -> dict[str, Any]:
         """Run one module for the sample's environment and return its result. Raises RuntimeError."""
         command = [
             self.tools.program("ansible"), HOST, "-i", self.tools.inventory(INVENTORY),
