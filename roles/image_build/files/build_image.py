@@ -33,26 +33,40 @@ LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
+# Settings of a recipe and their names in an image configuration.
+SETTINGS = {
+    "user": "User",
+    "entrypoint": "Entrypoint",
+    "cmd": "Cmd",
+    "env": "Env",
+    "workdir": "WorkingDir",
+    "labels": "Labels",
+}
+
+
 def image_config(settings: Mapping[str, Any], diff_ids: Sequence[str]) -> dict[str, Any]:
     """Return the OCI image configuration for a recipe's settings."""
-    names = {
-        "user": "User",
-        "entrypoint": "Entrypoint",
-        "cmd": "Cmd",
-        "env": "Env",
-        "workdir": "WorkingDir",
-        "labels": "Labels",
-    }
-    unknown = sorted(set(settings) - set(names))
-    if unknown:
-        raise BuildError("Unknown image setting '%s'; known: %s." % (unknown[0], ", ".join(names)))
     return {
         "created": "2020-01-01T00:00:00Z",
         "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
         "os": "linux",
-        "config": {names[key]: value for key, value in settings.items()},
+        "config": {SETTINGS[key]: value for key, value in settings.items()},
         "rootfs": {"type": "layers", "diff_ids": list(diff_ids)},
     }
+
+
+def read_recipes(text: str) -> list[dict[str, Any]]:
+    """Return the recipes in a JSON text or, after an @, in a file; refuse all if one is wrong."""
+    try:
+        recipes: list[dict[str, Any]] = json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
+    except ValueError as error:
+        raise BuildError("The recipes are not JSON: %s." % error) from None
+    for recipe in recipes:
+        split_reference(recipe["reference"])
+        for name in recipe.get("config", {}):
+            if name not in SETTINGS:
+                raise BuildError("Unknown image setting '%s'; known: %s." % (name, ", ".join(SETTINGS)))
+    return recipes
 
 
 def build_image(layout: Layout, recipe: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -150,10 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mode.add_argument("--check", action="store_true", help="change nothing, say what would change")
     options = parser.parse_args(arguments)
     try:
-        text = options.recipes
-        if text.startswith("@"):
-            text = Path(text[1:]).read_text()
-        recipes = json.loads(text)
+        recipes = read_recipes(options.recipes)
         layout = Layout(options.cache)
         if options.check:
             images = [foresee(layout, one, options.registry) for one in recipes]
