@@ -40,14 +40,10 @@ class Story:
         log = self.logs / ("deliver-%s.log" % release)
         self._lift_left_over_hold(release)
         status = self.world.playbook("deploy_staging", log, "-e", json.dumps({"deploy_release": release}))
-        entry = self.last_delivery()
+        entry = self.world.last_delivery()
         if entry["state"] != expect or entry["version"] != release or (status == 0) != (expect == "succeeded"):
             console.fail("delivery of %s ended as %s, expected %s; log: %s" % (release, entry["state"], expect, log))
         return entry
-
-    def last_delivery(self) -> dict[str, Any]:
-        """Return the newest finished entry of the queue."""
-        return dict(self.world.queue()["last_entry"])
 
     def _lift_left_over_hold(self, release: str) -> None:
         """A demo that was cut short leaves its hold; running it again must work."""
@@ -89,7 +85,7 @@ class Story:
             console.say("    pid %6d  %-8s %-52s %s" % (item.pid, item.namespace, item.pod, item.command))
         reported = self.world.application()
         console.say("    Argo CD reports: %s, %s at commit %s" % (
-            reported["sync_status"], reported["health_status"], reported["revision"]))  # fmt: skip
+            reported["sync"]["status"], reported["health"], reported["sync"]["revision"]))  # fmt: skip
 
     def tell_times(self) -> None:
         """Print the timeline."""
@@ -102,12 +98,12 @@ class Story:
     def tell_what_next(self) -> None:
         """Say how to look at everything and how to remove it."""
         shown = self.world
-        kubectl = "%s --kubeconfig %s" % (shown.variable("cluster_bootstrap_kubectl"), world.folder() / "kubeconfig")
+        kubectl = " ".join(shown.kubectl_command())
         console.say()
         console.say("== The world is left running. Look around:")
         console.say("    Argo CD          %s -n argocd get applications" % kubectl)
         console.say("                     %s -n argocd describe application sample" % kubectl)
-        console.say("    Git history      git --git-dir %s log -p main" % shown.repository())
+        console.say("    Git history      git -c safe.directory=* --git-dir %s log -p main" % shown.repository())
         console.say("    the application  curl %s" % shown.variable("deploy_url"))
         console.say("    the queue        scripts/lib/run ansible-playbook slipway.gitops.deploy_staging \\")
         console.say("                       -i inventories/local --tags deploy_status")
@@ -144,7 +140,7 @@ def main(arguments: Sequence[str]) -> int:
     world.need_root()
     story = Story(env.prepare())
     if chosen.down:
-        return story.world.playbook("bootstrap", story.logs / "down.log", "-e", "cluster_bootstrap_state=absent")
+        return story.world.playbook("bootstrap", story.logs / "down.log", "-e", "bootstrap_state=absent")
     try:
         tell(story)
     except RuntimeError as error:

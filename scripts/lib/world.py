@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from . import console, env
+from . import console, env, places
 
 INVENTORY = "local"
 HOST = "sample_local"
@@ -85,6 +85,17 @@ class World:
         record: dict[str, Any] = answer["environments"][0]
         return record
 
+    def last_delivery(self) -> dict[str, Any]:
+        """Return the newest finished entry of the queue, as its events tell it."""
+        events = self.queue()["events"]
+        ended = [event for event in events if event["after"] in ("succeeded", "failed", "rolled_back", "cancelled")]
+        newest = max(ended, key=lambda event: event["seq"])
+        entry: dict[str, Any] = {}
+        for event in events:
+            if event["entry"] == newest["entry"]:
+                entry.update(event["data"].get("entry") or {})
+        return entry
+
     def application(self) -> dict[str, Any]:
         """Return what Argo CD reports of the sample."""
         answer = self.module(
@@ -111,12 +122,13 @@ class World:
 
     def git_log(self, count: int) -> list[str]:
         """Return the newest commits of the deploy repository, newest first."""
-        done = self._output(["git", "--git-dir", str(self.repository()), "log", "--oneline", "-n", str(count), "main"])
-        return done.splitlines()
+        # The repository belongs to the Git server's own user, which git would refuse to root.
+        show = ["log", "-n", str(count), "--format=%h %s", "main"]
+        return self._output(["git", "-c", "safe.directory=*", "--git-dir", str(self.repository()), *show]).splitlines()
 
     def repository(self) -> Path:
         """Return the bare deploy repository on the Git server's disk."""
-        return Path(str(self.variable("git_server_folder"))) / "sample.git"
+        return Path(str(self.variable("git_server_folder"))) / "repositories" / "sample.git"
 
     def kubectl(self, *arguments: str) -> str:
         """Return what kubectl prints."""
@@ -126,7 +138,8 @@ class World:
 
     def containers(self, namespaces: Sequence[str]) -> list[Container]:
         """Return the running containers of some namespaces with the process ids the node gave them."""
-        ctr = ["ctr", "--address", str(folder() / "containerd" / "containerd.sock"), "--namespace", "k8s.io"]
+        socket = "/run/slipway-gitops/%s/containerd.sock" % folder().name
+        ctr = ["ctr", "--address", socket, "--namespace", "k8s.io"]
         pids = {}
         for line in self._output([*ctr, "tasks", "ls"]).splitlines()[1:]:
             name, pid, state = line.split()[:3]
