@@ -34,7 +34,8 @@ _TABLE: tuple[tuple[type[SlipwayError], str, str, str], ...] = (
         "Check key_file, or username and password, and the account's rights.",
         (
             "permission denied|authentication failed|could not read (?:username|password)|invalid credentials|"
-            "too many authentication failures|error: 40[13]|http 40[13]|terminal prompts disabled|dubious ownership"
+            "too many authentication failures|error: 40[13]|http 40[13]|terminal prompts disabled|dubious ownership|"
+            "may only read|read[ -]only|not allowed to (?:push|upload|download|access)|access denied"
         ),
     ),
     (NotFound, "ref_missing", "Check option branch.", "couldn't find remote ref|remote branch .* not found"),
@@ -43,8 +44,9 @@ _TABLE: tuple[tuple[type[SlipwayError], str, str, str], ...] = (
         "repo_missing",
         "Check option repo.",
         (
-            "does not appear to be a git repository|repository .*not found|repository .* does not exist|not found$|"
-            "no such file or directory|error: 404|http 404|not a git repository|project .* could not be found"
+            "does not appear to be a git repository|no such repository|repository .*not found|not found$|http 404|"
+            "repository .* does not exist|no such file or directory|error: 404|not a git repository|"
+            "project .* could not be found"
         ),
     ),
     (
@@ -82,6 +84,12 @@ _RACE = re.compile(
 )
 
 
+_ADVICE = re.compile(
+    r"fatal: could not read from remote repository|please make sure you have the correct|and the repository exists",
+    re.IGNORECASE,
+)
+
+
 class LostRace(TransientError):
     """The branch is no longer where we built on; nothing was pushed."""
 
@@ -90,12 +98,17 @@ class LostRace(TransientError):
 
 def failure(what: str, resource: str, completed: Completed) -> SlipwayError:
     """Return the typed error for a git command that failed."""
-    said = _said(completed)
+    said, is_connection = _said(completed)
     for kind, code, hint, pattern in _TABLE:
         found = re.search(pattern, said, re.IGNORECASE | re.MULTILINE)
         if found:
             return kind(what, resource, _line_of(said, found.start()), hint, code=code)
-    return PermanentError(what, resource, _last(said) or "git ended with %d" % completed.returncode, code="git")
+    if not is_connection:
+        return PermanentError(what, resource, _last(said) or "git ended with %d" % completed.returncode, code="git")
+    if said:
+        hint = "Check key_file, the account's rights, and option repo."
+        return PermanentError(what, resource, "the server says: %s" % _last(said), hint, code="refused")
+    return TransientError(what, resource, "the server closed the connection without a word", code="unreachable")
 
 
 def push_failure(resource: str, completed: Completed) -> SlipwayError:
@@ -104,15 +117,20 @@ def push_failure(resource: str, completed: Completed) -> SlipwayError:
     if not refused:
         return failure("push to", resource, completed)
     reason = refused["reason"] or refused["kind"]
+    if refused["kind"] == "remote failure":  # the server ended before it said whether it took the commit
+        return TransientError("push to", resource, "no answer came (%s)" % reason, code="unreachable")
     if _RACE.search(reason):
-        return LostRace("push to", resource, "another commit was pushed first (%s)" % reason)
+        return LostRace("push to", resource, "another push moved or locked the branch (%s)" % reason)
     told = [line[7:].strip() for line in completed.err.splitlines() if line.startswith("remote:")]
     cause = "the server refused it (%s)" % reason + (": " + " ".join(filter(None, told))[:500] if told else "")
     return PermanentError("push to", resource, cause, "Check the branch's protection rules.", code="rejected")
 
 
-def _said(completed: Completed) -> str:
-    return "\n".join(line for line in completed.err.splitlines() if not line.startswith("warning: "))
+def _said(completed: Completed) -> tuple[str, bool]:
+    """Return what was said, without git's general advice, and whether that advice was about the connection."""
+    lines = [line for line in completed.err.splitlines() if line.strip() and not line.startswith("warning: ")]
+    kept = [line for line in lines if not _ADVICE.match(line)]
+    return "\n".join(kept), len(kept) < len(lines)
 
 
 def _line_of(text: str, index: int) -> str:

@@ -91,12 +91,15 @@ class Plan:
 def check(params: Mapping[str, Any]) -> Request:
     """Return the options as a request, or raise InvalidInput before anything is done."""
     exact = params["kind"] == "rollback"
+    for option in ("app", "version"):
+        if params.get(option) == "":
+            raise InvalidInput(option, "it is empty", "Leave it out or give it a value.")
     purpose = Purpose(
         params["kind"],
         params.get("app") or "",
         params.get("version") or "",
         params.get("message") or "",
-        params.get("trailers") or {},
+        {str(key): str(value) for key, value in (params.get("trailers") or {}).items()},
     )
     check_purpose(purpose)
     if not 0 < params["timeout"] <= _DAY_S:  # false for NaN, too

@@ -391,6 +391,31 @@ def test_a_push_whose_answer_was_lost_is_recognised(remote, tmp_path):
     assert remote.count() == 2
 
 
+@pytest.mark.parametrize(
+    ("hook", "condition", "attempts"),
+    [("pre-receive", "true", 2), ("reference-transaction", '[ "$1" = committed ]', 1)],
+    ids=["before", "after"],
+)
+def test_a_server_that_dies_while_it_takes_the_push(remote, tmp_path, hook, condition, attempts):
+    """The real thing: receive-pack is killed before or after it moved the branch."""
+    once = tmp_path / "killed"
+    remote.hook(hook, "%s && [ ! -e %s ] && touch %s && kill -9 $PPID\nexit 0\n" % (condition, once, once))
+    result = set_image(tmp_path, remote.url)
+    assert once.exists()
+    assert result["changed"]
+    assert result["commit"] == remote.tip()
+    assert remote.count() == 2
+    assert result["attempts"] == attempts
+
+
+def test_a_branch_that_stays_locked_on_the_server_is_told_in_the_end(remote, tmp_path):
+    (remote.folder / "refs/heads/main.lock").touch()
+    with pytest.raises(TransientError) as caught:
+        set_image(tmp_path, remote.url, timeout=1.5)
+    assert caught.value.code in ("lost_race", "timeout")
+    assert remote.count() == 1
+
+
 def test_a_lost_answer_with_another_commit_on_top_is_recognised(remote, tmp_path):
     script = LOSE_REPLY.replace(
         "echo 'fatal", "touch $state.push; while [ ! -e $state.other ]; do sleep 0.01; done; echo 'fatal"
@@ -581,6 +606,8 @@ REFUSED = [
     ("message", {"message": "a\rb"}),
     ("message", {"message": LONG}),
     ("app", {"app": "a\nDeploy-Fence: 99"}),
+    ("app", {"app": ""}),
+    ("version", {"version": ""}),
     ("version", {"version": "1\n2"}),
     ("trailers", {"trailers": {"Deploy-Fence": "9"}}),
     ("trailers", {"trailers": {"a b": "9"}}),
@@ -705,7 +732,7 @@ def test_a_bare_edit_of_500_files_stays_fast(tmp_path):
         started = time.perf_counter()
         set_image(tmp_path, remote.url, images=[image("t%d" % turn)])
         durations.append(time.perf_counter() - started)
-    assert min(durations) < 0.5  # 80 ms is the aim on a memory disk; the margin is for slow test machines
+    assert min(durations) < 1  # 80 ms is the aim on a memory disk; the margin is for busy test machines
 
 
 def test_time_is_taken_from_the_clock(remote, tmp_path):
