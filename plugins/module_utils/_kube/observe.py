@@ -15,24 +15,16 @@ import queue
 import random
 import threading
 from dataclasses import dataclass
-from typing import Any, Iterator, Optional
+from typing import TYPE_CHECKING, Any, Iterator, Optional
 
 from .._context import Backoff, Clock
 from .._errors import SlipwayError
-from .client import KubeClient
 
-Objects = dict[str, dict[str, Any]]
+if TYPE_CHECKING:
+    from .client import KubeClient
+from .stream import Objects, Stream
+
 _POLL_S = 1.0
-
-
-@dataclass(frozen=True)
-class Stream:
-    """One collection to watch, named for the reader of the snapshots."""
-
-    name: str
-    path: str
-    label_selector: str = ""
-    field_selector: str = ""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ LAYERS = (
     ("module_utils/_run.py", "L4"),
     # Use cases.
     ("module_utils/*/service.py", "L3"),
-    ("module_utils/_kube/observe.py", "L3"),
+    ("module_utils/_kube/observe.py", "L2"),
     ("module_utils/_gate/targets.py", "L3"),
     ("module_utils/_tools/build.py", "L3"),
     ("module_utils/_tools/download.py", "L3"),

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The documented examples of every module are run, as they stand, on the local world.
+
+What an example takes for granted is prepared, and what it must not touch here gets another
+name: both stand in one table. A module without a line in the table fails.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Mapping, Sequence
+
+import pytest
+import yaml
+
+from ansible_collections.slipway.gitops.tests.integration.world.conftest import World
+from ansible_collections.slipway.gitops.tests.integration.world.play import CHECKOUT, Outcome
+from ansible_collections.slipway.gitops.tests.unit.repo import tree
+
+#: An Application of these tests, so that the one of the world is left alone.
+NAME = "examples"
+#: Together these tell one story: edit, let Argo CD deploy it, look at it, judge it, remove it.
+STORY = ("kustomize_image", "argocd_app", "argocd_app_info", "health_gate")
+Exchange = Mapping[tuple[str, Any], Any]
+Task = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the examples need: variables, defaults of options, and (key, value) pairs to exchange."""
+
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    exchange: Exchange = field(default_factory=dict)
+
+
+def examples(module: str) -> list[dict[str, Any]]:
+    """Return the documented examples of a module."""
+    found: list[dict[str, Any]] = yaml.safe_load(tree.load("modules/" + module).EXAMPLES)
+    return found
+
+
+def exchanged(node: Any, pairs: Exchange, key: str = "") -> Any:
+    """Return an example in which some values under some keys are others. Items count under their list's key."""
+    if isinstance(node, dict):
+        return {name: exchanged(value, pairs, name) for name, value in node.items()}
+    if isinstance(node, list):
+        return [exchanged(value, pairs, key) for value in node]
+    return pairs.get((key, node), node)
+
+
+def story_setting(world: World) -> Setting:
+    """Deploy the staging overlay next to what the world delivers from the local one."""
+    away = {
+        ("name", "sample"): NAME,
+        ("namespace", "sample"): NAME,
+        ("path", "apps/sample/overlays/local"): "apps/sample/overlays/staging",
+        ("url", "http://127.0.0.1:30080/version"): "http://127.0.0.1:30081/version",
+        ("url", "http://127.0.0.1:30080/healthz"): "http://127.0.0.1:30081/healthz",
+        ("stable_for", 15): 3,
+    }
+    variables = {"world": str(world.folder)}
+    return Setting(variables, {"kubeconfig": str(world.kubeconfig)}, away)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _queue(world: World, folder: Path) -> Setting:
+    (folder / "queue").mkdir(mode=0o700)
+    return Setting(defaults={"path": str(folder / "queue/queue.db")})
+
+
+def _cached_tool(world: World, folder: Path) -> Setting:
+    return Setting({"role_path": str(CHECKOUT / "roles/cluster_bootstrap")})
+
+
+def _local_world(world: World, folder: Path) -> Setting:
+    supervisord = next(iter(sorted(world.tools.glob("supervisor-*/bin/supervisord"))))
+    variables = {"world": str(folder / "world"), "supervisord": str(supervisord)}
+    return Setting(variables, exchange={("free_ports", "127.0.0.1:6443"): "127.0.0.1:%d" % _free_port()})
+
+
+def _progress_command(world: World, folder: Path) -> Setting:
+    """The root file system is there already: making one would need a mirror of a distribution."""
+    site, made = folder / "site", folder / "root.tar"
+    site.mkdir()
+    (site / "Makefile").write_text('check:\n\ttest -n "$$LC_ALL"\n')
+    made.touch()
+    return Setting(
+        exchange={
+            ("chdir", "/srv/site"): str(site),
+            ("argv", "/etc/nginx"): str(site),
+            ("creates", "/var/tmp/root.tar"): str(made),
+            ("log_path", "/var/tmp/root.log"): str(folder / "root.log"),
+        }
+    )
+
+
+ALONE: dict[str, Callable[[World, Path], Setting]] = {
+    "cached_tool": _cached_tool,
+    "deploy_queue": _queue,
+    "deploy_queue_info": _queue,
+    "local_world": _local_world,
+    "progress_command": _progress_command,
+}
+
+
+def _play(setting: Setting, modules: Sequence[str], tasks: Sequence[Task]) -> dict[str, Any]:
+    hosts = {"name": "Run the documented examples", "hosts": "local_world", "gather_facts": False}
+    defaults = {"slipway.gitops." + name: _fitting(name, setting.defaults) for name in modules}
+    shown = [exchanged(task, setting.exchange) for task in tasks]
+    return {**hosts, "vars": dict(setting.variables), "module_defaults": defaults, "tasks": shown}
+
+
+def _fitting(module: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those defaults whose option the module has."""
+    spec = tree.load("module_utils/_entry/" + module).ENTRY.argument_spec
+    return {name: value for name, value in defaults.items() if name in spec}
+
+
+def _assert_all_ran(outcome: Outcome, tasks: Sequence[Task]) -> None:
+    assert outcome.status == 0, outcome.text
+    ran = {item["task"] for item in outcome.results if item["kind"] == "ok"}
+    assert {task["name"] for task in tasks} <= ran, outcome.text
+
+
+@pytest.mark.parametrize("module", sorted(ALONE))
+def test_examples_of_a_module(module: str, world: World, play: Callable[..., Outcome], tmp_path: Path) -> None:
+    setting = ALONE[module](world, tmp_path)
+    tasks = examples(module)
+    before = examples("deploy_queue") if module == "deploy_queue_info" else []
+    book = tmp_path / "book.yml"
+    book.write_text(yaml.safe_dump([_play(setting, [module, "deploy_queue"], [*before, *tasks])]))
+    _assert_all_ran(play(str(book)), tasks)
+
+
+def test_examples_that_tell_a_delivery(world: World, play: Callable[..., Outcome], tmp_path: Path) -> None:
+    edit, deploy, look, judge = (examples(module) for module in STORY)
+    tasks = [*edit, *deploy[:-1], *look, *judge, deploy[-1]]
+    book = tmp_path / "book.yml"
+    book.write_text(yaml.safe_dump([_play(story_setting(world), STORY, tasks)]))
+    try:
+        _assert_all_ran(play(str(book)), tasks)
+    finally:
+        world.kubectl("-n", "argocd", "delete", "application", NAME, "--ignore-not-found", "--wait=false")
+        world.kubectl("delete", "namespace", NAME, "--ignore-not-found", "--wait=true")
+
+
+def test_every_module_has_its_examples_run() -> None:
+    assert sorted([*ALONE, *STORY]) == tree.modules()
+
+
+def test_exchange_is_by_key_and_value() -> None:
+    node = {"name": "sample", "deployments": ["sample"], "http": [{"url": "x"}]}
+    pairs = {("name", "sample"): "other", ("url", "x"): "y"}
+    assert exchanged(node, pairs) == {"name": "other", "deployments": ["sample"], "http": [{"url": "y"}]}
