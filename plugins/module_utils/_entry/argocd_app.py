@@ -17,7 +17,8 @@ from .._clock import SystemClock
 from .._context import Context, Entry
 from .._kube.auth import load_settings
 from .._kube.client import connect
-from .._kube.observe import Observer, Stream
+from .._kube.observe import Observer
+from .._kube.stream import Stream
 from .._kube.paths import APPLICATIONS, object_path
 from .._lease import Lease
 from ._lease import lease_of

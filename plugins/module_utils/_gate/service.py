@@ -12,7 +12,7 @@ from typing import Any, Callable, Generator, Mapping, Optional, Protocol, TypeVa
 
 from .._context import Clock, Context
 from .._errors import SlipwayError, TransientError, UnhealthyError
-from .._kube.observe import Objects, Stream
+from .._kube.stream import Objects, Stream
 from .._lease import Lease
 from .evidence import Investigator, KubeReader
 from .http_check import Answer, HttpCheck, Streak, mismatch

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from .._errors import InvalidInput, NotFound
-from .._kube.observe import Stream
+from .._kube.stream import Stream
 from .._kube.paths import APPLICATIONS, DEPLOYMENTS, PODS, REPLICASETS, object_path
 from .evidence import KubeReader
 from .pods import Problem

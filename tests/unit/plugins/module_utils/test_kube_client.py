@@ -20,7 +20,8 @@ from ansible_collections.slipway.gitops.plugins.module_utils._errors import (
 )
 from ansible_collections.slipway.gitops.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.slipway.gitops.plugins.module_utils._kube.kubeconfig import KubeSettings
-from ansible_collections.slipway.gitops.plugins.module_utils._kube.observe import Observer, Stream
+from ansible_collections.slipway.gitops.plugins.module_utils._kube.observe import Observer
+from ansible_collections.slipway.gitops.plugins.module_utils._kube.stream import Stream
 
 PODS = "/api/v1/namespaces/shop/pods"
 
