@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from contextlib import ExitStack, closing
+from typing import Any, Callable, Mapping
 
 from .._argspec import KUBE_AUTH, LEASE, merge
 from .._clock import SystemClock
@@ -57,25 +58,35 @@ ARGUMENT_SPEC = merge(
 def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """Judge the release that the parameters describe; raises as :func:`service.run` does."""
     clock = SystemClock()
+    with ExitStack() as opened:
 
-    def connect_kube() -> Any:
-        from .._kube.auth import load_settings
-        from .._kube.client import connect
+        def connect_kube() -> Any:
+            from .._kube.auth import load_settings
+            from .._kube.client import connect
 
-        return connect(load_settings(params, ctx), clock, ctx.agent)
+            return opened.enter_context(closing(connect(load_settings(params, ctx), clock, ctx.agent)))
 
-    def observe(kube: Any, streams: Any) -> Any:
+        ports = service.Ports(connect_kube, _observer(clock), _asker(clock, ctx), clock, lease_of(params, ctx))
+        return service.run(params, ports, ctx)
+
+
+def _observer(clock: SystemClock) -> Callable[[Any, list[Any]], Any]:
+
+    def observe(kube: Any, streams: list[Any]) -> Any:
         from .._kube.observe import Observer
 
         return Observer(kube, streams, clock)
 
+    return observe
+
+
+def _asker(clock: SystemClock, ctx: Context) -> Callable[[Any], Any]:
     def ask(check: Any) -> Any:
         from .._http import HttpProbe
 
         return HttpProbe(clock, ctx.agent).ask(check)
 
-    ports = service.Ports(connect_kube, observe, ask, clock, lease_of(params, ctx))
-    return service.run(params, ports, ctx)
+    return ask
 
 
 ENTRY = Entry(

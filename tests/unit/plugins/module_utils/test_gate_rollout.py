@@ -199,7 +199,7 @@ def test_crash_loop_names_container_exit_code_and_restarts() -> None:
     status = container("CrashLoopBackOff", 3, last={"exitCode": 137, "reason": "OOMKilled"})
     (problem,) = judged(deployment(), unready(status)).problems
     assert (problem.container, problem.exit_code, problem.restarts, problem.crashes) == ("app", 137, 3, True)
-    assert problem.message == "container app ended with exit code 137 (OOMKilled) and restarted 3 times"
+    assert problem.message == "container app ended with exit code 137 (OOMKilled) after 3 restarts"
 
 
 def test_init_containers_that_succeeded_are_no_problem_and_have_no_run() -> None:

@@ -172,7 +172,7 @@ def test_cause_comes_before_consequence() -> None:
 def test_time_is_up_says_what_was_waited_for() -> None:
     decision = judge_of((0.0, live_rollout(container(), container(ready=False)))).unfinished()
     assert (decision.verdict, decision.reason) == (TIMEOUT, "ContainersNotReady")
-    assert decision.message.startswith("Deployment shop/web still waited for 1 more pods")
+    assert decision.message.startswith("Deployment shop/web: still waiting for 1 more pod of")
     assert judge_of((0.0, GOOD)).unfinished().reason == "NotStable"
 
 
