@@ -25,8 +25,10 @@ State = dict[str, Optional[str]]
 _NAME = re.compile(r"[!-~]{1,255}")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{1,5})?/)?%s(?:/%s)*" % (_COMPONENT, _COMPONENT))
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+_HASH = r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
+_DIGEST = re.compile(_HASH)
+# kustomize appends newTag as it is, so that a tag may bring its digest along.
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(?:@%s)?" % _HASH)
 
 
 class ImageError(DocumentError):
@@ -105,7 +107,7 @@ def _check(wish: Wish, where: str, deny_tags: Sequence[str]) -> None:
     if not (wish.exact or wish.new_name or wish.new_tag or wish.digest):
         raise InvalidInput(where, "nothing to set for '%s'" % wish.name, "Give new_tag, digest or new_name.")
     for pattern_text in deny_tags:
-        if wish.new_tag is not None and fnmatchcase(wish.new_tag, pattern_text):
+        if wish.new_tag is not None and fnmatchcase(wish.new_tag.partition("@")[0], pattern_text):
             raise InvalidInput(
                 where + ".new_tag", "tag '%s' is denied by deny_tags ('%s')" % (wish.new_tag, pattern_text),
                 "Use a tag that names one build.", code="tag_denied",

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import InvalidInput
-from ansible_collections.slipway.gitops.plugins.module_utils._kustomize import document
+from ansible_collections.slipway.gitops.plugins.module_utils._kustomize import document, image
 from ansible_collections.slipway.gitops.plugins.module_utils._kustomize.document import DocumentError, reads_as_string
 from ansible_collections.slipway.gitops.plugins.module_utils._kustomize.image import (
     FIELDS,
@@ -434,6 +434,8 @@ BAD_WISHES = [
     ([{"name": "a", "new_tag": "v1\n"}], "images[0].new_tag", "not valid"),
     ([{"name": "a", "new_tag": "t" * 129}], "images[0].new_tag", "not valid"),
     ([{"name": "a", "new_tag": "latest"}], "images[0].new_tag", "denied by deny_tags"),
+    ([{"name": "a", "new_tag": "latest@" + DIGEST}], "images[0].new_tag", "denied by deny_tags"),
+    ([{"name": "a", "new_tag": "v1@sha256:abc"}], "images[0].new_tag", "not valid"),
     ([{"name": "a", "new_tag": "latest-rc"}], "images[0].new_tag", "denied by deny_tags"),
     ([{"name": "a", "new_name": "b:v1"}], "images[0].new_name", "not valid"),
     ([{"name": "a", "new_name": "b@" + DIGEST}], "images[0].new_name", "not valid"),
@@ -452,6 +454,32 @@ def test_a_wish_no_registry_accepts_names_its_option(images, option, reason):
         wishes(images, ["latest", "latest-*"])
     assert caught.value.option == option
     assert reason in str(caught.value)
+
+
+def test_a_tag_may_bring_its_digest_along():
+    (wish,) = wishes([{"name": "app", "new_tag": "v2@" + DIGEST}], ["latest"])
+    assert edit(BASE, wish) == BASE.replace("v1", "v2@" + DIGEST)
+
+
+SPOILED = [
+    ("another key", lambda text: document.Edit(text.index("a.yaml"), text.index("a.yaml") + 1, "b")),
+    ("another entry", lambda text: document.Edit(text.index("other"), text.index("other") + 1, "b")),
+    ("another key of the entry", lambda text: document.Edit(text.index("suffix"), text.index("suffix") + 1, "b")),
+    ("a key more", lambda text: document.Edit(0, 0, "x: y\n")),
+    ("an entry more", lambda text: document.Edit(len(text), len(text), "\n  - name: more")),
+    ("another quote", lambda text: document.Edit(text.index("a.yaml"), text.index("a.yaml") + 6, "'a.yaml'")),
+    ("a number for a string", lambda text: document.Edit(text.index("v1"), text.index("v1") + 2, "1.10 #")),
+]
+
+
+@pytest.mark.parametrize("spoil", [case[1] for case in SPOILED], ids=[case[0] for case in SPOILED])
+def test_an_edit_that_would_change_more_is_never_returned(spoil, monkeypatch):
+    """The check after the edit holds even if the editor were wrong."""
+    text = BASE.replace("newTag: v1", "tagSuffix: suffix\n    newTag: v1") + "  - name: other\n    newTag: v1"
+    real = image.EntryEditor.edits
+    monkeypatch.setattr(image.EntryEditor, "edits", lambda self, state: [*real(self, state), spoil(text)])
+    with pytest.raises(DocumentError):
+        edit(text, Wish("app", new_name="b"))
 
 
 TAGS = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,12}", fullmatch=True)
