@@ -129,6 +129,7 @@ def _said(done: Completed) -> str:
 def _result(argv: Any, done: Completed, seconds: float) -> dict[str, Any]:
     out, err = done.out.rstrip("\r\n"), done.err.rstrip("\r\n")
     return {
+        "failed": False,  # said aloud, because Ansible takes a return code without it for a failure
         "cmd": list(argv),
         "rc": done.returncode,
         "stdout": out,
