@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -59,6 +60,20 @@ class Host:
         """Run a program and return how it ended."""
         return run(Command(argv, self.env, timeout_s, cwd=cwd, input=text.encode() if text else None))
 
+    def try_lock(self, name: str) -> Optional[socket.socket]:
+        """Take the machine's lock of this name; None when another process has it.
+
+        It ends with the process that holds it and leaves nothing on disk.
+        """
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            lock.bind("\0slipway.gitops:" + digest)
+        except OSError:
+            lock.close()
+            return None
+        return lock
+
     # Files
 
     def read(self, path: str) -> Optional[bytes]:
@@ -68,6 +83,8 @@ class Host:
                 return handle.read()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise PermanentError("read", path, error.strerror or str(error)) from error
 
     def write(self, path: str, content: bytes, mode: int) -> None:
         """Replace a file at once: after a power cut it has the old content or the new one."""
@@ -98,6 +115,36 @@ class Host:
             return sorted(os.listdir(path))
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise PermanentError("look into", path, error.strerror or str(error)) from error
+
+    def exists(self, path: str) -> bool:
+        return os.path.lexists(path)
+
+    def link_target(self, path: str) -> str:
+        """Return where a symbolic link points; nothing when it is none."""
+        try:
+            return os.readlink(path)
+        except OSError:
+            return ""
+
+    def is_listening(self, path: str) -> bool:
+        """Tell whether somebody accepts on a Unix socket."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(1.0)
+            try:
+                client.connect(path)
+            except OSError:
+                return False
+        return True
+
+    def remove_if_empty(self, path: str) -> None:
+        """Remove a folder that holds nothing; any other stays."""
+        try:
+            os.rmdir(path)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EBUSY, errno.EACCES, errno.EPERM):
+                raise PermanentError("remove", path, error.strerror or str(error)) from error
 
     def forget_file(self, path: str) -> None:
         """Remove a file or socket if it is there."""

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from contextlib import contextmanager
+from typing import Any, Iterator, Optional
 
 from .._context import Context
-from .._errors import PermanentError
+from .._errors import BusyError, PermanentError
 from . import network as net
 from . import programs as prog
+from . import traces
 from .model import is_within
 from .ports import Ports
 from .work import Spec, Ticker, Work
@@ -24,6 +26,12 @@ _CONTAINER_GRACE_S = 0.0
 def present(spec: Spec, ports: Ports, ctx: Context) -> dict[str, Any]:
     """Have the parts of the world that ``spec`` names; repair what a crash has left."""
     work = Work(spec, ports, ctx)
+    with _alone(work):
+        return _make(work)
+
+
+def _make(work: Work) -> dict[str, Any]:
+    spec, ports = work.spec, work.ports
     _refuse_foreign_folder(work)
     _preflight(work)
     if spec.supervisord:
@@ -34,6 +42,8 @@ def present(spec: Spec, ports: Ports, ctx: Context) -> dict[str, Any]:
     if spec.network:
         net.ensure(work, spec.network)
     if spec.supervisord:
+        if spec.runtime_path:
+            traces.forget_dead_shims(work, spec.runtime_path)
         prog.ensure_supervisor(work)
     if spec.control_plane:
         prog.lay_out_control_plane(work, spec.control_plane)
@@ -47,11 +57,20 @@ def present(spec: Spec, ports: Ports, ctx: Context) -> dict[str, Any]:
 def absent(spec: Spec, ports: Ports, ctx: Context) -> dict[str, Any]:
     """Remove everything: processes, containers, mounts, network, kernel settings, files."""
     work = Work(spec, ports, ctx)
+    with _alone(work):
+        return _unmake(work)
+
+
+def _unmake(work: Work) -> dict[str, Any]:
+    spec, ports = work.spec, work.ports
     _refuse_foreign_folder(work)
     record = work.record()
     folders = [f for f in (spec.path, spec.runtime_path or str(record.get("runtime_path") or "")) if f]
     _end_programs(work)
     _end_containers(work, spec.container_socket or str(record.get("container_socket") or ""), folders)
+    if len(folders) > 1:
+        traces.forget_dead_shims(work, folders[1])
+        traces.remove(work, folders)
     for mount in reversed(ports.host.mounts()):
         if is_within(mount.point, folders):
             work.change("unmount %s" % mount.point, lambda point=mount.point: ports.host.unmount(point))  # type: ignore[misc]
@@ -62,7 +81,28 @@ def absent(spec: Spec, ports: Ports, ctx: Context) -> dict[str, Any]:
     for folder in reversed(folders):
         if ports.host.listing(folder):
             work.change("remove %s" % folder, lambda folder=folder: ports.host.remove(folder))  # type: ignore[misc]
+    if len(folders) > 1:
+        traces.remove_empty_folders(work)
     return _result(work, None)
+
+
+@contextmanager
+def _alone(work: Work) -> Iterator[None]:
+    """Work on the world as the only run: the workers of a run that was killed may still be at it."""
+    if work.ctx.check_mode:
+        yield
+        return
+    ticker = Ticker(work, "waiting for another run on this world")
+    while (lock := work.ports.host.try_lock(work.spec.path)) is None:
+        if ticker.elapsed_s > work.spec.ready_timeout_s:
+            hint = "Run again when it has ended."
+            raise BusyError("lock", "world %s" % work.spec.path, "another run works on it", hint)
+        work.ports.clock.sleep(0.1)
+        ticker.tick()
+    try:
+        yield
+    finally:
+        lock.close()
 
 
 def _refuse_foreign_folder(work: Work) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
+
 from ansible_collections.slipway.gitops.tests.integration.lifecycle.local_cluster import LocalCluster
 
 _NAMESPACE = "slipway-lifecycle"

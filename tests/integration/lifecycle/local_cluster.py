@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
@@ -106,13 +109,26 @@ class LocalCluster:
         points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
         return [point for point in points if point.startswith((str(self.folder), str(self.runtime)))]
 
+    def traces(self) -> set[str]:
+        """Return what nodes leave in folders of the machine; of sockets, those that are dead."""
+        folders = ("/var/log/containers", "/var/lib/cni/results", "/run/containerd/s", "/var/lib/kubelet")
+        paths = [path for folder in folders for path in Path(folder).rglob("*")]
+        return {str(path) for path in paths if not path.is_dir() and self._is_mine(path)}
+
+    def _is_mine(self, path: Path) -> bool:
+        if path.is_symlink():
+            return str(self.folder) in os.readlink(path)
+        if path.is_socket():
+            return not _accepts(path)
+        return str(self.runtime).encode() in path.read_bytes()
+
     def network(self) -> dict[str, Any]:
         """Return links, routes, packet filter and the kernel setting that the role changes."""
         return {
             "links": sorted(link["ifname"] for link in json.loads(self.run("ip", "-j", "link"))),
             "routes": self.run("ip", "route"),
-            "filter": [line for line in self.run("iptables-save").splitlines() if line.startswith((":", "-A"))],
-            "filter6": [line for line in self.run("ip6tables-save").splitlines() if line.startswith((":", "-A"))],
+            "filter": _rules(self.run("iptables-save")),
+            "filter6": _rules(self.run("ip6tables-save")),
             "forward": self.run("cat", "/proc/sys/net/ipv4/ip_forward"),
             "localnet": self.run("cat", "/proc/sys/net/ipv4/conf/all/route_localnet"),
         }
@@ -124,6 +140,14 @@ class LocalCluster:
         for pid in [*sorted(self.kept()), *self.shims(), *self.contained()]:
             _kill(pid)
 
+    def cut_short(self, delay_s: float) -> None:
+        """Start a run and end it without notice after a while, with all its workers."""
+        run = subprocess.Popen(self.command(), env=self.environment(), stdout=subprocess.DEVNULL)
+        time.sleep(delay_s)
+        for pid in _descendants(run.pid):
+            _kill(pid)
+        run.wait()
+
     def kill(self, name: str) -> None:
         """End one kept program without notice."""
         for pid, found in self.kept().items():
@@ -134,6 +158,17 @@ class LocalCluster:
 def _changes(outcome: Outcome) -> list[str]:
     results = [item["result"] for item in outcome.results if item["result"].get("changed")]
     return [change for result in results for change in result.get("changes", ["something"])]
+
+
+def _accepts(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
+def _rules(saved: str) -> list[str]:
+    """Return rules, chains that somebody made, and policies that are not the kernel's default."""
+    lines = [re.sub(r" \[\d+:\d+\]$", "", line) for line in saved.splitlines() if line.startswith((":", "-A"))]
+    return [line for line in lines if not re.fullmatch(r":[A-Z]+ ACCEPT", line)]
 
 
 def _kill(pid: int) -> None:
@@ -148,6 +183,15 @@ def _read(pid: int, name: str) -> bytes:
         return Path("/proc/%d/%s" % (pid, name)).read_bytes()
     except OSError:
         return b""
+
+
+def _descendants(pid: int) -> list[int]:
+    """Return a process and everything it started; workers of Ansible have sessions of their own."""
+    found = [pid]
+    for parent in found:
+        for task in Path("/proc/%d/task" % parent).glob("*/children"):
+            found += [int(child) for child in _read(parent, "task/%s/children" % task.parent.name).split()]
+    return found
 
 
 def _processes() -> Sequence[tuple[int, str, bytes]]:

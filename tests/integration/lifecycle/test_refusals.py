@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.slipway.gitops.tests.integration.lifecycle.local_cluster import LocalCluster
 
 
@@ -73,10 +75,13 @@ def test_unknown_provider(simulated: LocalCluster) -> None:
     assert "cluster_bootstrap_provider" in refusal(simulated, "-e", "cluster_bootstrap_provider=minikubes")
 
 
-def test_without_root(embedded: LocalCluster) -> None:
+def test_without_root() -> None:
+    home = Path(tempfile.mkdtemp())  # pytest's own folders are closed to others
+    home.chmod(0o777)
+    cluster = LocalCluster("rootless", home / "world", "embedded")
     done = subprocess.run(
-        ["setpriv", "--reuid=65534", "--clear-groups", *embedded.command()[1:]],
-        env=dict(embedded.environment(), HOME="/tmp"), capture_output=True, text=True, timeout=60, check=False,
+        ["setpriv", "--reuid=65534", "--clear-groups", *cluster.command()],
+        env=dict(cluster.environment(), HOME=str(home)), capture_output=True, text=True, timeout=60, check=False,
     )
     assert "root is needed" in done.stdout
-    assert not embedded.folder.exists()
+    assert not cluster.folder.exists()
