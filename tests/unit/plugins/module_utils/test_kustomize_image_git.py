@@ -651,6 +651,22 @@ def test_bad_input_is_refused_with_its_option_and_no_side_effect(crowded, tmp_pa
     assert not list(tmp_path.rglob("pwned"))
 
 
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("link", "symbolic link"),
+        ("link/kustomization.yaml", "symbolic link"),
+        ("linked-file", "symbolic link"),
+        ("sub", "submodule"),
+        ("sub/x", "submodule"),
+    ],
+)
+def test_what_leads_elsewhere_is_named(crowded, tmp_path, path, kind):
+    with pytest.raises(InvalidInput) as caught:
+        set_image(tmp_path, crowded.url, path=path)
+    assert kind in str(caught.value)
+
+
 def test_a_repository_that_does_not_exist_or_answer(tmp_path):
     with pytest.raises(NotFound) as caught:
         set_image(tmp_path, "file://%s/none.git" % tmp_path)
