@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from .._errors import InvalidInput, NotFound
-from .._kube.stream import Stream
 from .._kube.paths import APPLICATIONS, DEPLOYMENTS, PODS, REPLICASETS, object_path
+from .._kube.stream import Stream
 from .evidence import KubeReader
 from .pods import Problem
 from .request import Request

@@ -21,6 +21,8 @@ FAIL = "fail"
 INCONCLUSIVE = "inconclusive"
 TIMEOUT = "timeout"
 
+DEADLINE = "ProgressDeadlineExceeded"
+
 # A container that crashed in the last ten minutes has to outlive that crash: one that dies
 # after 20 s must not pass a window of 10 s that fits between two crashes. Capped, so that a
 # pod which ran for days before its last restart does not hold a delivery up for days.
@@ -125,7 +127,10 @@ class Judge:
             return None
         fatal.sort(key=_badness)
         worst = fatal[0]
-        return Decision(FAIL, worst.reason, describe(worst), tuple(fatal + self._others(fatal)))
+        problems = fatal + self._others(fatal)
+        if worst.reason == DEADLINE:  # only says that something else is wrong: diagnose that
+            problems.sort(key=_badness)
+        return Decision(FAIL, worst.reason, describe(worst), tuple(problems))
 
     def unfinished(self) -> Decision:
         """Return what to say when the time is up before all were stable."""
@@ -199,9 +204,8 @@ _WORST_FIRST = (
 def _badness(problem: Problem) -> tuple[int, int]:
     """Sort key: causes before consequences, more restarts first."""
     rank = _WORST_FIRST.index(problem.reason) if problem.reason in _WORST_FIRST else len(_WORST_FIRST)
-    if problem.reason in ("ContainersNotReady", "ProgressDeadlineExceeded"):
-        rank += 1  # only says that something else is wrong
-    return rank, -problem.restarts
+    consequences = {"ContainersNotReady": 1, DEADLINE: 2}
+    return rank + consequences.get(problem.reason, 0), -problem.restarts
 
 
 def describe(problem: Problem) -> str:

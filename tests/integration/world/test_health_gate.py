@@ -61,6 +61,7 @@ class Lab:
         deadline = time.monotonic() + 60
         while True:
             pods = self.world.get("pods", "-n", self.namespace)["items"]
+            pods = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
             statuses = [status for pod in pods for status in pod["status"].get("containerStatuses", [])]
             if any(status["restartCount"] for status in statuses):
                 return

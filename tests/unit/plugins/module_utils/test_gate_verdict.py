@@ -169,6 +169,17 @@ def test_cause_comes_before_consequence() -> None:
     assert [problem.reason for problem in failure.problems] == ["CrashLoopBackOff", "ProgressDeadlineExceeded"]
 
 
+def test_a_missed_deadline_is_diagnosed_by_what_the_pods_say() -> None:
+    condition = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}
+    item = deployment(replicas=1, conditions=[condition], status={"readyReplicas": 0})
+    for status in (container("ImagePullBackOff", message="i/o timeout"), container(ready=False)):
+        rollout = judged(item, [replica_set(replicas=1, ready=0), pod(1, containers=[status])])
+        failure = judge_of((0.0, rollout), (3.0, rollout)).failure(3.0)
+        assert failure is not None
+        assert failure.reason == "ProgressDeadlineExceeded"
+        assert failure.problems[0].kind == "Pod"
+
+
 def test_time_is_up_says_what_was_waited_for() -> None:
     decision = judge_of((0.0, live_rollout(container(), container(ready=False)))).unfinished()
     assert (decision.verdict, decision.reason) == (TIMEOUT, "ContainersNotReady")
