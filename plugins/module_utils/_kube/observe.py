@@ -129,8 +129,11 @@ class Observer:
                 if error.code == "forbidden" and can_watch and version:
                     can_watch, version = False, ""
                     continue
-                version = "" if error.code == "gone" else version
-                if not self._ended.is_set() and error.code not in ("gone", "cut"):
+                if error.code == "cut":
+                    self._ended.wait(backoff.delay())
+                    continue
+                version = ""  # a LIST shows what was missed, and that the trouble is over
+                if not self._ended.is_set() and error.code != "gone":
                     self._news.put(_News(stream.name, "FAULT", {}, fault=error))
                 self._ended.wait(backoff.delay())
 

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
+import threading
 import time
 import uuid
 from typing import Any, Iterator, Optional
@@ -253,6 +256,65 @@ def test_an_identity_without_rights_is_told_which(live: Lab) -> None:
     assert result["error"]["code"] == "forbidden"
     assert 'cannot get resource "deployments"' in result["msg"]
     assert token not in json.dumps(result)
+
+
+class Wire:
+    """The way to the API server, which can be cut: every connection ends and new ones are refused."""
+
+    def __init__(self) -> None:
+        self._listener: Optional[socket.socket] = None
+        self._open: list[socket.socket] = []
+        self.port = 0
+        self.mend()
+
+    def mend(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        assert self._listener is not None
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self._open.clear()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _peer = listener.accept()
+                far = socket.create_connection(("127.0.0.1", 6443))
+                self._open += [near, far]
+                for source, sink in ((near, far), (far, near)):
+                    threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError), source, sink:
+        while data := source.recv(65536):
+            sink.sendall(data)
+
+
+def test_an_outage_in_the_window_is_survived(live: Lab) -> None:
+    wire = Wire()
+    threading.Timer(2.0, wire.cut).start()
+    threading.Timer(6.0, wire.mend).start()
+    result = live.gate(host="https://127.0.0.1:%d" % wire.port, stable_for=4, wait_timeout=40)
+    wire.cut()
+    assert result["verdict"] == "pass", result
+    assert result["seconds"]["total"] >= 6.0
+    assert any("cannot be observed" in line for line in live.progress)
+
+
+def test_an_outage_without_end_is_inconclusive(live: Lab) -> None:
+    wire = Wire()
+    threading.Timer(1.0, wire.cut).start()
+    result = live.gate(host="https://127.0.0.1:%d" % wire.port, stable_for=4, wait_timeout=8)
+    assert (result["verdict"], result["error"]["code"]) == ("inconclusive", "inconclusive"), result
+    assert result["reason"] == "ClusterUnobservable"
+    assert result["seconds"]["total"] < 13
 
 
 def test_the_gate_only_reads(live: Lab, audit: Any) -> None:
