@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole delivery on the real cluster: forward, back, superseded, interrupted, refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+
+from ansible_collections.slipway.gitops.tests.integration.world.argocd_support import CLUSTER, Repository, register
+from ansible_collections.slipway.gitops.tests.integration.world.audit import AuditLog
+from ansible_collections.slipway.gitops.tests.integration.world.conftest import INVENTORY, World
+from ansible_collections.slipway.gitops.tests.integration.world.play import Outcome, environment
+
+NAME = "deploy-test"
+Play = Callable[..., Outcome]
+
+
+@dataclass
+class Site:
+    """An application of the tests' own: repository, Application, namespace, queue, page."""
+
+    world: World
+    repository: Repository
+    overlay: str
+    port: int
+    folder: Path
+    variables: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """The kustomization in the repository."""
+        return "apps/sample/overlays/" + self.overlay
+
+    def extra(self, **changes: Any) -> list[str]:
+        """Return arguments for ansible-playbook."""
+        return ["-e", json.dumps(dict(self.variables, **changes))]
+
+    def answer(self) -> dict[str, Any]:
+        """Ask the application over HTTP."""
+        with urllib.request.urlopen("http://127.0.0.1:%d/version" % self.port, timeout=5) as body:
+            answer: dict[str, Any] = json.load(body)
+            return answer
+
+    def git(self, *arguments: str) -> str:
+        """Ask the bare repository."""
+        command = ["git", "-c", "safe.directory=*", "--git-dir", str(self.repository.bare), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    def store(self) -> bytes:
+        """Return the bytes of the queue's file."""
+        path = Path(self.variables["deploy_queue_path"])
+        return path.read_bytes() if path.exists() else b""
+
+    def tag(self) -> str:
+        """Return the tag that the deploy repository holds."""
+        text = self.git("show", "main:%s/kustomization.yaml" % self.path)
+        return next(line.split('"')[1] for line in text.splitlines() if "newTag" in line)
+
+    def push_by_hand(self, tag: str, **files: str) -> str:
+        """Commit a tag as a person would, together with files of somebody else."""
+        self.repository._git("pull", "-q", "--ff-only", "origin", "main")
+        path = self.path + "/kustomization.yaml"
+        text = (self.repository.clone / path).read_text(encoding="utf-8")
+        edited = "\n".join('    newTag: "%s"' % tag if "newTag" in line else line for line in text.split("\n"))
+        return self.repository.commit({path: edited, **{name.replace("__", "."): body for name, body in files.items()}})
+
+
+def make_site(world: World, folder: Path, overlay: str, port: int) -> Site:
+    """Create repository, Application and namespace; the application runs release 1 when this returns."""
+    name = "%s-%s" % (NAME, overlay)
+    repository = Repository(world, folder / "clone", name)
+    register(world, repository)
+    site = Site(world, repository, overlay, port, folder)
+    site.push_by_hand("1")
+    site.variables = {
+        "deploy_application": name,
+        "deploy_argocd_application": name,
+        "deploy_repository": repository.url,
+        "deploy_path": site.path,
+        "deploy_namespace": name,
+        "deploy_deployments": ["sample"],
+        "deploy_url": "http://127.0.0.1:%d/version" % port,
+        "deploy_queue_path": str(folder / "queue" / "queue.db"),
+        "deploy_lease_ttl": 60,
+        "deploy_stable_for": 5,
+    }
+    spec = {
+        "project": "default",
+        "source": {"repoURL": repository.url, "path": site.path, "targetRevision": "main"},
+        "destination": {"server": CLUSTER, "namespace": name},
+        "syncPolicy": {"automated": {"prune": True, "selfHeal": True}, "syncOptions": ["CreateNamespace=true"]},
+    }
+    manifest = folder / "application.json"
+    manifest.write_text(
+        json.dumps(
+            {
+                "apiVersion": "argoproj.io/v1alpha1",
+                "kind": "Application",
+                "metadata": {
+                    "name": name,
+                    "namespace": "argocd",
+                    "finalizers": ["resources-finalizer.argocd.argoproj.io"],
+                },
+                "spec": spec,
+            }
+        ),
+        encoding="utf-8",
+    )
+    world.kubectl("apply", "-f", str(manifest))
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        app = world.get("-n", "argocd", "application", name)
+        if app.get("status", {}).get("health", {}).get("status") == "Healthy" and app["status"].get("resources"):
+            return site
+        time.sleep(0.5)
+    raise AssertionError("the application did not come up: %s" % app.get("status"))
+
+
+def remove_site(world: World, site: Site) -> None:
+    """Remove what :func:`make_site` made."""
+    world.kubectl("-n", "argocd", "delete", "application", site.repository.name, "--ignore-not-found", "--timeout=90s")
+    world.kubectl("delete", "namespace", site.repository.name, "--ignore-not-found", "--wait=false")
+    world.kubectl("-n", "argocd", "delete", "secret", site.repository.name, "--ignore-not-found")
+    shutil.rmtree(site.repository.bare, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def site(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    made = make_site(world, tmp_path_factory.mktemp("site"), "staging", 30081)
+    yield made
+    remove_site(world, made)
+
+
+def deliver(play: Play, site: Site, release: str, *arguments: str, **changes: Any) -> Outcome:
+    return play("slipway.gitops.deploy_staging", *site.extra(deploy_release=release, **changes), *arguments)
+
+
+def written(audit: AuditLog, site: Site) -> list[str]:
+    """Return what was written about this application; others may be at work on the same cluster."""
+    return [request.uri for request in audit.writes() if request.is_ours and site.repository.name in request.uri]
+
+
+def summary(outcome: Outcome) -> list[str]:
+    lines: list[str] = outcome.one("slipway.gitops.deploy : Summary")["msg"]
+    return lines
+
+
+def queue(play: Play, site: Site, tmp_path: Path) -> dict[str, Any]:
+    """Return the record of the environment, after checking that it is whole."""
+    book = tmp_path / "info.yml"
+    book.write_text(
+        json.dumps(
+            [
+                {
+                    "hosts": "staging",
+                    "gather_facts": False,
+                    "tasks": [
+                        {
+                            "name": "Info",
+                            "slipway.gitops.deploy_queue_info": {
+                                "environment": "local",
+                                "path": site.variables["deploy_queue_path"],
+                                "verify": True,
+                            },
+                        }
+                    ],
+                }
+            ]
+        ),
+        encoding="utf-8",
+    )
+    result = play(str(book)).one("Info")
+    assert result["verified"]["ok"], result["verified"]
+    record: dict[str, Any] = result["environments"][0]
+    return record
+
+
+def test_check_mode_writes_nothing_and_shows_the_diff(play: Play, site: Site, audit: AuditLog) -> None:
+    before = (site.git("for-each-ref"), sorted(path.name for path in site.folder.iterdir()))
+    outcome = deliver(play, site, "2", "--check", "--diff")
+    assert outcome.status == 0, outcome.text
+    assert '+    newTag: "2"' in outcome.text
+    assert "Nothing was changed" in outcome.text
+    assert (site.git("for-each-ref"), sorted(path.name for path in site.folder.iterdir())) == before
+    assert written(audit, site) == []
+
+
+def test_two_releases_go_forward_and_the_page_answers(play: Play, site: Site, tmp_path: Path) -> None:
+    for release in ("1", "2"):
+        outcome = deliver(play, site, release)
+        assert outcome.status == 0, outcome.text
+        assert "VERIFIED LIVE" in summary(outcome)[0]
+        assert site.answer()["version"] == release
+    record = queue(play, site, tmp_path)
+    assert record["last_verified"][site.repository.name]["version"] == "2"
+    assert record["last_verified"][site.repository.name]["commit"] == site.git("rev-parse", "main")
+    assert record["holds"] == []
+
+
+def test_redelivery_makes_no_commit_runs_the_gate_and_ends_well(play: Play, site: Site) -> None:
+    tip = site.git("rev-parse", "main")
+    outcome = deliver(play, site, "2")
+    assert outcome.status == 0, outcome.text
+    assert site.git("rev-parse", "main") == tip
+    assert outcome.one("slipway.gitops.deploy : Judge the release by what runs")["verdict"] == "pass"
+
+
+def test_a_crashing_release_goes_back_to_the_last_verified_one(play: Play, site: Site, tmp_path: Path) -> None:
+    """3 was pushed by hand and never verified, with a file of somebody else: 2 comes back, the file stays."""
+    by_hand = site.push_by_hand("3", docs_owners__txt="not ours\n")
+    outcome = deliver(play, site, "4", HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert outcome.status != 0
+    lines = summary(outcome)
+    assert "ROLLED BACK to 2" in lines[0]
+    assert any("cannot start" in line for line in lines), lines
+    assert any("sample" in line and "exit code 1" in line for line in lines), lines
+    assert site.tag() == "2"
+    assert site.git("show", "main:docs_owners.txt") == "not ours"
+    assert site.git("rev-list", "--count", by_hand + "..main") == "2"
+    assert site.answer()["version"] == "2"
+    record = queue(play, site, tmp_path)
+    assert [(hold["version"], hold["scope"]) for hold in record["holds"]] == [("4", "release")]
+    assert record["last_verified"][site.repository.name]["version"] == "2"
+
+
+def test_the_held_release_is_refused_a_fix_goes_forward_and_resume_lifts(
+    play: Play, site: Site, tmp_path: Path
+) -> None:
+    tip = site.git("rev-parse", "main")
+    refused = deliver(play, site, "4")
+    assert refused.status != 0
+    assert "slipway.gitops.resume" in refused.text
+    assert site.git("rev-parse", "main") == tip
+    assert deliver(play, site, "3").status == 0
+    resumed = play("slipway.gitops.resume", *site.extra(deploy_resume_reason="seen"))
+    assert resumed.status == 0, resumed.text
+    assert queue(play, site, tmp_path)["holds"] == []
+
+
+def test_a_release_that_is_missing_in_the_registry_goes_back(play: Play, site: Site) -> None:
+    outcome = deliver(play, site, "6")
+    assert outcome.status != 0
+    assert "ROLLED BACK to 3" in summary(outcome)[0]
+    assert site.answer()["version"] == "3"
+    assert play("slipway.gitops.resume", *site.extra()).status == 0
+
+
+@pytest.mark.parametrize("tag", ["deploy_edit", "deploy_sync", "deploy_rollback", "deploy_deliver"])
+def test_a_tag_of_a_writing_phase_brings_claim_and_finish(play: Play, site: Site, tag: str) -> None:
+    outcome = play("slipway.gitops.deploy_staging", *site.extra(), "--tags", tag, "--list-tasks")
+    for task in ("Take the slot", "Deliver the release", "Report", "Refuse what cannot be delivered"):
+        assert task in outcome.text, tag
+
+
+@pytest.mark.parametrize("tag", ["deploy_preflight", "deploy_gate", "deploy_status"])
+def test_a_read_only_phase_runs_alone_and_writes_nothing(play: Play, site: Site, audit: AuditLog, tag: str) -> None:
+    tip = site.git("rev-parse", "main")
+    store = site.store()
+    outcome = deliver(play, site, "3", "--tags", tag)
+    assert outcome.status == 0, outcome.text
+    assert site.git("rev-parse", "main") == tip
+    assert site.store() == store
+    assert written(audit, site) == []
+
+
+def test_a_killed_delivery_is_settled_by_the_next_run(play: Play, site: Site, tmp_path: Path) -> None:
+    """kill -9 of the whole process group right after the push; the next run finishes what was begun."""
+    tip = site.git("rev-parse", "main")
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "slipway.gitops.deploy_staging"]
+    command += ["-i", str(INVENTORY), *site.extra(deploy_release="2", deploy_stable_for=30)]
+    with (tmp_path / "killed.log").open("wb") as log:
+        run = subprocess.Popen(
+            command, env=environment(tmp_path / "r.jsonl"), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
+        deadline = time.monotonic() + 60
+        while site.git("rev-parse", "main") == tip and time.monotonic() < deadline and run.poll() is None:
+            time.sleep(0.05)
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+    assert site.tag() == "2", (tmp_path / "killed.log").read_text()
+    outcome = deliver(play, site, "1")
+    assert outcome.status == 0, outcome.text
+    assert "was interrupted" in outcome.text
+    assert site.answer()["version"] == "1"
+    states = [(event["after"], event["data"].get("entry", {}).get("commit")) for event in queue(play, site, tmp_path)["events"]]
+    assert [state for state, _commit in states[-4:]].count("succeeded") >= 1
+
+
+BAD = [
+    ({"deploy_release": ""}, "Option 'deploy_release'"),
+    ({"deploy_environment": "prod"}, "Option 'deploy_environment'"),
+    ({"deploy_release": "latest"}, "deny_tags"),
+    ({"deploy_relese": "3"}, "did you mean 'deploy_release'"),
+    ({"deploy_path": "../outside"}, "deploy_path"),
+    ({"deploy_path": "apps/none"}, "deploy_path"),
+    ({"deploy_image": "registry.slipway.test/other"}, "registry.slipway.test/other"),
+    ({"deploy_argocd_application": "nobody"}, "does not exist"),
+    ({"deploy_kubeconfig": "/nowhere/config"}, "kubeconfig"),
+    ({"deploy_branch": "other"}, "deploy_branch"),
+    ({"deploy_git_key_file": "/nowhere/key"}, "key_file"),
+]
+
+
+@pytest.mark.parametrize(("changes", "told"), BAD, ids=[next(iter(changes)) + "-" + told[:12] for changes, told in BAD])
+def test_bad_input_is_refused_before_any_side_effect(
+    play: Play, site: Site, audit: AuditLog, changes: dict[str, Any], told: str
+) -> None:
+    store = site.store()
+    tip = site.git("for-each-ref")
+    outcome = play("slipway.gitops.deploy_staging", *site.extra(**dict({"deploy_release": "3"}, **changes)))
+    assert outcome.status != 0
+    assert told in outcome.text
+    assert site.git("for-each-ref") == tip
+    assert site.store() == store
+    assert written(audit, site) == []
+
+
+def test_a_crash_without_a_readiness_probe_never_passes(
+    play: Play, world: World, tmp_path: Path
+) -> None:
+    """Argo CD calls such a release Healthy for a second; the gate must not."""
+    site = make_site(world, tmp_path, "local-noprobe", 30083)
+    try:
+        assert deliver(play, site, "2").status == 0
+        outcome = deliver(play, site, "4")
+        assert outcome.status != 0
+        assert "ROLLED BACK to 2" in summary(outcome)[0]
+        assert site.answer()["version"] == "2"
+    finally:
+        remove_site(world, site)
