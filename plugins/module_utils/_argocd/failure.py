@@ -5,21 +5,27 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Mapping, Optional
 
 from .._errors import BusyError, FencedError, PermanentError, SlipwayError, TransientError, UnhealthyError
 from .state import Judgement
 from .view import View
 
+_PASSING = re.compile(r"code = (Unavailable|DeadlineExceeded)|connection re(fused|set)|timed? ?out|EOF", re.IGNORECASE)
 _ERRORS: Mapping[str, type[SlipwayError]] = {
     "superseded": FencedError,  # stop and write nothing: a later commit owns these values now
     "sync_failed": UnhealthyError,
+    "sync_refused": UnhealthyError,
     "terminated": UnhealthyError,
+    "stuck": TransientError,
     "replaced": BusyError,
     "window_closed": BusyError,
 }
 _HINTS = {
     "sync_failed": "Argo CD does not try this commit again by itself: push a fix, or set retry_failed.",
+    "sync_refused": "Argo CD does not try by itself after a failure: push a fix, or set retry_failed.",
+    "stuck": "Terminate the operation in Argo CD, then sync again.",
     "terminated": "Somebody ended it in Argo CD; ask before starting another.",
     "superseded": "Nothing is wrong with this delivery: a later one replaced it.",
     "invalid_spec": "Correct the Application or the AppProject it belongs to.",
@@ -36,11 +42,16 @@ def hint_for(code: str) -> str:
     return _HINTS.get(code, "")
 
 
+def is_passing(reason: str) -> bool:
+    """Tell whether a comparison failed because something did not answer, not because of the commit."""
+    return bool(_PASSING.search(reason))
+
+
 def ended(judgement: Judgement, verb: str, resource: str, result: Mapping[str, Any]) -> SlipwayError:
     """Return the error for a judgement after which waiting is pointless."""
     kind = _ERRORS.get(judgement.code, PermanentError)
-    if judgement.code == "comparison" and "code = Unavailable" in judgement.reason:
-        kind = TransientError  # the repo-server is down, which says nothing about the commit
+    if judgement.code == "comparison" and is_passing(judgement.reason):
+        kind = TransientError  # a server did not answer, which says nothing about the commit
     return kind(verb, resource, judgement.reason, hint_for(judgement.code), judgement.code, result)
 
 

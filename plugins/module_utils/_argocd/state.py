@@ -13,10 +13,10 @@ Succeeded, at that commit or at a descendant in which the delivered values are u
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 
 from .redact import safe_text
-from .view import View, short
+from .view import RUNNING, View, short
 
 ERRORS = ("InvalidSpecError", "ComparisonError", "UnknownError")
 _NO_TEXT: Mapping[str, str] = {}
@@ -106,30 +106,46 @@ def _own_operation(view: View, wanted: Wanted) -> Judgement:
     if wanted.revision and view.operation_revision != wanted.revision:
         text = "our operation synced %s, not the requested commit" % short(view.operation_revision)
         return Judgement("failed", text, "other_revision")
-    if view.revision == view.operation_revision and view.sync_status != "Synced":
+    if view.revision == view.operation_revision and not view.is_synced:
         return _out_of_sync(view)
     return _healthy(view, wanted, "synced to %s by our operation" % short(view.operation_revision))
 
 
 def _compared(view: View, wanted: Wanted) -> Judgement:
     """Judge by the comparison and by the operation it led to."""
-    if wanted.revision and view.revision != wanted.revision:
-        if not view.is_automated:
-            return Judgement("waiting", "it is at %s" % short(view.revision), needs_operation=True)
-        if view.revision not in wanted.relations:
-            return Judgement("waiting", "Argo CD compared %s" % short(view.revision), ask=view.revision)
-        if wanted.relations[view.revision] != DESCENDANT:
-            return _elsewhere(view, wanted.relations[view.revision])
-    if view.is_automated and view.operation_revision == view.revision and not view.is_older_operation:
-        if view.phase in ("Failed", "Error"):
-            return _failed(view)
-        if view.sync_status == "OutOfSync":
-            return _out_of_sync(view)
-    if view.sync_status == "Synced":
-        return _healthy(view, wanted, "synced to %s" % short(view.revision))
-    if view.is_automated:
-        return _not_started(view)
-    return Judgement("waiting", "%s at %s" % (view.sync_status, short(view.revision)), needs_operation=True)
+    other = _other_revision(view, wanted)
+    if other is not None:
+        return other
+    if not view.is_automated and not view.is_synced:
+        return Judgement("waiting", "%s at %s" % (view.sync_status, short(view.revision)), needs_operation=True)
+    unfinished = _last_operation(view) if view.is_automated else None
+    if unfinished is not None:
+        return unfinished
+    return _healthy(view, wanted, "synced to %s" % short(view.revision)) if view.is_synced else _not_started(view)
+
+
+def _other_revision(view: View, wanted: Wanted) -> Optional[Judgement]:
+    """Judge a comparison with another commit than ours; None when it is as good as ours."""
+    if not wanted.revision or view.revision == wanted.revision:
+        return None
+    if not view.is_automated:
+        return Judgement("waiting", "it is at %s" % short(view.revision), needs_operation=True)
+    relation = wanted.relations.get(view.revision)
+    if relation is None:
+        return Judgement("waiting", "Argo CD compared %s" % short(view.revision), ask=view.revision)
+    return None if relation == DESCENDANT else _elsewhere(view, relation)
+
+
+def _last_operation(view: View) -> Optional[Judgement]:
+    """Judge the operation for the compared revision; None when there was none or it is done."""
+    if view.operation_revision != view.revision or view.is_older_operation:
+        return None
+    if view.phase in ("Failed", "Error"):
+        return _failed(view)
+    if view.phase in RUNNING:
+        text = "the operation to %s is %s, but nothing works on it any more" % (short(view.revision), view.phase)
+        return Judgement("waiting", text, "stuck", trouble=text)
+    return None if view.is_synced else _out_of_sync(view)
 
 
 def _elsewhere(view: View, relation: str) -> Judgement:
@@ -179,7 +195,7 @@ def _healthy(view: View, wanted: Wanted, text: str) -> Judgement:
 
 
 def _failed(view: View) -> Judgement:
-    code = "terminated" if "terminated" in view.message.lower() else "sync_failed"
+    code = "terminated" if view.message.startswith("Operation terminat") else "sync_failed"
     text = "the operation to %s ended %s: %s" % (
         short(view.operation_revision),
         view.phase,

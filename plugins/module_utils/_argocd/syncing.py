@@ -12,15 +12,24 @@ from typing import Any, Mapping, NamedTuple, Optional
 from .._context import Context
 from .._errors import BusyError, NotFound, PermanentError, SlipwayError, TransientError
 from .._progress import Voice
-from .failure import ended, timed_out
+from .failure import ended, is_passing, timed_out
 from .operating import require_window, start
 from .operation import Request
 from .ports import Object, Ports, Target, about
 from .state import CHANGED, DESCENDANT, DIVERGED, UNKNOWN, Judgement, Wanted, judge
 from .view import REFRESH, View, short, summary, sync_result
 
-# How long a state that usually does not heal may last, in seconds, while refreshes are asked for.
-_TOLERANCE_S = {"invalid_spec": 3.0, "comparison": 15.0, "sync_refused": 5.0, "out_of_sync": 15.0, "window_closed": 0.0}
+# How long a state that usually does not heal may last, in seconds, while refreshes are asked for;
+# longer when a server of Argo CD does not answer.
+_TOLERANCE_S = {
+    "window_closed": 0.0,
+    "invalid_spec": 3.0,
+    "comparison": 5.0,
+    "sync_refused": 5.0,
+    "out_of_sync": 15.0,
+    "stuck": 15.0,
+}
+_PASSING_S = 20.0
 _WINDOWS_AFTER_S = 3.0
 _REFRESH_STUCK_S = 15.0
 _REFRESH_CAP_S = 15.0
@@ -163,10 +172,10 @@ class Syncing:
 
     def _act(self, judgement: Judgement) -> None:
         """Do what brings the goal nearer, or raise when nothing can."""
+        if judgement.code in ("sync_failed", "sync_refused") and self._may_retry():
+            self._start(View(self.app).revision)
+            return
         if judgement.state != "waiting":
-            if judgement.code == "sync_failed" and self._may_retry():
-                self._start(View(self.app).revision)
-                return
             raise self._error(judgement)
         if judgement.needs_operation:
             self._start(self.wanted.revision)
@@ -195,7 +204,8 @@ class Syncing:
                 self._timers.trouble.clear()
             return
         since = self._timers.trouble.setdefault(judgement.code, now)
-        if now - since >= _TOLERANCE_S[judgement.code]:
+        tolerance = _PASSING_S if is_passing(judgement.reason) else _TOLERANCE_S[judgement.code]
+        if now - since >= tolerance:
             raise self._error(judgement)
 
     def _check_windows(self, judgement: Judgement, now: float) -> None:

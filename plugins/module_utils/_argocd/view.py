@@ -58,8 +58,17 @@ class View:
 
     @property
     def is_operating(self) -> bool:
-        """Whether an operation is requested or in progress."""
-        return self.requested is not None or self.phase in RUNNING
+        """Whether an operation is requested or in progress.
+
+        Argo CD clears the request when it sets a final phase, in one write. A phase that stays
+        Running without a request is a left-over that nothing works on any more.
+        """
+        return self.requested is not None
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether the comparison found no difference."""
+        return self.sync_status == "Synced"
 
     @property
     def is_older_operation(self) -> bool:

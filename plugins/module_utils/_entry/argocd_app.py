@@ -18,8 +18,8 @@ from .._context import Context, Entry
 from .._kube.auth import load_settings
 from .._kube.client import connect
 from .._kube.observe import Observer
-from .._kube.stream import Stream
 from .._kube.paths import APPLICATIONS, object_path
+from .._kube.stream import Stream
 from .._lease import Lease
 from ._lease import lease_of
 
@@ -36,9 +36,9 @@ _OPERATION: dict[str, Any] = {
     "retry_limit": {"type": "int"},
     "force": {"type": "bool", "default": False},
 }
-_READ_GIT = ("repo", "branch", "key_file", "known_hosts", "username", "password", "ca_cert", "allow_file_urls", "timeout")
+_WRITE_GIT = ("author_name", "author_email")
 _EXPECTED: dict[str, Any] = {
-    **{name: GIT[name] for name in _READ_GIT},
+    **{name: option for name, option in GIT.items() if name not in _WRITE_GIT},
     "path": {"type": "str", "required": True},
     "images": {"type": "list", "elements": "str", "required": True},
 }
