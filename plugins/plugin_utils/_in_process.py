@@ -11,7 +11,7 @@ plain run on the controller, the ordinary module does the work: stock behaviour.
 
 from __future__ import annotations
 
-import encodings.ascii  # noqa: F401  (codecs are loaded once in the parent, else again in every worker)
+import encodings.ascii  # codecs are loaded once in the parent, else again in every worker
 import encodings.idna  # noqa: F401
 import importlib.util
 import json
@@ -19,6 +19,7 @@ import os
 import re
 import ssl
 import sys
+import tempfile
 import traceback
 from contextlib import contextmanager
 from typing import Any, Iterator, Mapping, Optional
@@ -33,10 +34,13 @@ from ansible.utils.display import Display
 from ..module_utils._context import Context, Entry
 from ..module_utils._run import execute, user_agent
 
+_yaml_loader: Any = None
 try:
-    from yaml import CSafeLoader  # noqa: F401  (a missing library sends the task to the module, which names it)
+    from yaml import CSafeLoader
+
+    _yaml_loader = CSafeLoader
 except ImportError:
-    pass
+    pass  # a missing library sends the task to the module, which names it
 
 try:  # ansible-core 2.19 and newer
     from ansible.module_utils.common.json import Direction, get_module_encoder
@@ -52,7 +56,13 @@ _PLAYBOOK_PYTHON = re.compile(r"\{\{\s*ansible_playbook_python\s*\}\}")
 
 
 def _prewarm() -> None:
-    """Pay for OpenSSL's first use once in the parent; workers inherit it. No socket, no thread."""
+    """Pay for first uses once in the parent; workers inherit them. No socket, no thread."""
+    try:
+        tempfile.gettempdir()  # finds a writable folder by writing a file, 0.5 ms in every worker
+    except OSError:
+        pass  # a task that needs one says so
+    if _yaml_loader is not None:
+        _yaml_loader("{}").get_single_data()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     hello = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
     try:
