@@ -20,7 +20,9 @@ description:
   - An entry with neither tag nor digest says nothing about what runs and is left out.
 options:
   _input:
-    description: Entries with C(name), and optionally C(newName), C(newTag), C(digest).
+    description:
+      - Entries with C(name), and optionally C(newName), C(newTag), C(digest); also in the spelling of the module's option,
+        C(new_name) and C(new_tag).
     type: list
     elements: dict
     required: true
@@ -49,11 +51,12 @@ def image_references(images: Iterable[Mapping[str, Any]]) -> list[str]:
         raise AnsibleFilterError("image_references takes a list of image entries")
     references = []
     for image in images:
-        name = image.get("newName") or image["name"]
+        name = image.get("newName") or image.get("new_name") or image["name"]
+        tag = image.get("newTag") or image.get("new_tag")
         if image.get("digest"):
             references.append("%s@%s" % (name, image["digest"]))
-        elif image.get("newTag"):
-            references.append("%s:%s" % (name, image["newTag"]))
+        elif tag:
+            references.append("%s:%s" % (name, tag))
     return references
 
 

@@ -267,11 +267,17 @@ def test_a_tag_of_a_writing_phase_brings_claim_and_finish(play: Play, site: Site
 def test_a_read_only_phase_runs_alone_and_writes_nothing(play: Play, site: Site, audit: AuditLog, tag: str) -> None:
     tip = site.git("rev-parse", "main")
     store = site.store()
-    outcome = deliver(play, site, "3", "--tags", tag)
+    outcome = deliver(play, site, site.tag(), "--tags", tag)
     assert outcome.status == 0, outcome.text
     assert site.git("rev-parse", "main") == tip
     assert site.store() == store
     assert written(audit, site) == []
+
+
+def test_the_gate_alone_fails_for_what_is_not_live(play: Play, site: Site) -> None:
+    outcome = deliver(play, site, "5", "--tags", "deploy_gate", deploy_gate_timeout=15)
+    assert outcome.status != 0
+    assert outcome.one("slipway.gitops.deploy : Judge the release by what runs")["verdict"] != "pass"
 
 
 def test_a_killed_delivery_is_settled_by_the_next_run(play: Play, site: Site, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ DIGEST = "sha256:" + "a" * 64
     [
         ({"name": "r/shop", "newTag": "2"}, ["r/shop:2"]),
         ({"name": "shop", "newName": "r:5000/shop", "newTag": "1.10"}, ["r:5000/shop:1.10"]),
+        ({"name": "shop", "new_name": "r/shop", "new_tag": "1.10"}, ["r/shop:1.10"]),
         ({"name": "shop", "newTag": "2", "digest": DIGEST}, ["shop@" + DIGEST]),
         ({"name": "shop", "newName": None, "newTag": None, "digest": None}, []),
     ],
