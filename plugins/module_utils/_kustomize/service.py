@@ -24,6 +24,8 @@ FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
 #: The longest a push may take, in seconds; so much of a lease must be left when it begins.
 PUSH_S = 30.0
+#: With less time left than this, in seconds, no further attempt is begun: its end would not be seen.
+_LAST_PUSH_S = 2.0
 _FETCH_TRIES = 3
 _DAY_S = 86400.0
 
@@ -158,13 +160,14 @@ class _Delivery:
             self._ports.lease.require(PUSH_S)
             commit = self._commit(plan)
             self._ports.lease.require(PUSH_S)
-            try:
-                self._branch.push(commit, plan.tip, PUSH_S)
-                tip = commit
-            except TransientError as error:
-                tip = self._tip_after(error, plan.tip, commit)
+            tip = self._push(plan.tip, commit)
             if tip == commit or self._branch.contains(tip, commit):
                 return dict(_result(plan, self._ctx), commit=commit, attempts=attempts, pushed=True)
+            if self._left_s() < _LAST_PUSH_S:
+                raise TransientError(
+                    "push to", self._branch.label, "the branch moved or was locked in each of %d attempts" % attempts,
+                    "Run the task again, or use a longer timeout.", code="lost_race",
+                )  # fmt: skip
             before, plan = plan, self.plan(tip)
             self._warn_of_rivals(before.outcome.before, plan.outcome.before)
         return dict(_result(plan, self._ctx), commit=plan.tip, attempts=attempts, pushed=False)
@@ -175,7 +178,7 @@ class _Delivery:
             try:
                 return self._branch.fetch()
             except TransientError:
-                if number == _FETCH_TRIES or self._is_late():
+                if number == _FETCH_TRIES or self._left_s() <= 0:
                     raise
                 self._pause()
         raise AssertionError("unreachable")
@@ -212,9 +215,17 @@ class _Delivery:
         author = Author(*request.author, when=self._ports.clock.wall())
         return self._branch.commit(plan.tip, files, text, author)
 
+    def _push(self, base: str, commit: str) -> str:
+        """Push and return where the branch is then."""
+        try:
+            self._branch.push(commit, base, PUSH_S)
+            return commit
+        except TransientError as error:
+            return self._tip_after(error, base, commit)
+
     def _tip_after(self, error: TransientError, base: str, commit: str) -> str:
         """Return where the branch is after a push that did not report success."""
-        while not self._is_late():
+        while self._left_s() > 0:
             self._pause()
             try:
                 return self._branch.fetch(since=base)
@@ -230,8 +241,8 @@ class _Delivery:
             "Run the task again: it finds out.", code="push_unknown", result={"commit": commit},
         )  # fmt: skip
 
-    def _is_late(self) -> bool:
-        return self._ports.clock.monotonic() >= self._deadline
+    def _left_s(self) -> float:
+        return self._deadline - self._ports.clock.monotonic()
 
     def _pause(self) -> None:
         self._ports.lease.renew_if_due()
