@@ -12,7 +12,10 @@ from .._errors import BusyError, FencedError, PermanentError, SlipwayError, Tran
 from .state import Judgement
 from .view import View
 
-_PASSING = re.compile(r"code = (Unavailable|DeadlineExceeded)|connection re(fused|set)|timed? ?out|EOF", re.IGNORECASE)
+# Comparisons that the commit itself makes fail. Others may pass: a Git server or repo-server is away.
+_DEFINITE = re.compile(
+    r"kustomize build|helm|app path does not exist|unmarshal|manifest generation error", re.IGNORECASE
+)
 _ERRORS: Mapping[str, type[SlipwayError]] = {
     "superseded": FencedError,  # stop and write nothing: a later commit owns these values now
     "sync_failed": UnhealthyError,
@@ -29,7 +32,7 @@ _HINTS = {
     "terminated": "Somebody ended it in Argo CD; ask before starting another.",
     "superseded": "Nothing is wrong with this delivery: a later one replaced it.",
     "invalid_spec": "Correct the Application or the AppProject it belongs to.",
-    "comparison": "Argo CD cannot render the commit: see the message, then the logs of argocd-repo-server.",
+    "comparison": "Argo CD cannot get or render the commit: see the logs of argocd-repo-server.",
     "out_of_sync": "Set prune, or ignoreDifferences for fields that others own.",
     "history_rewritten": "Check that the commit was pushed to the Application's targetRevision.",
     "window_closed": "Wait for the window, or set manualSync on it in the AppProject.",
@@ -42,15 +45,15 @@ def hint_for(code: str) -> str:
     return _HINTS.get(code, "")
 
 
-def is_passing(reason: str) -> bool:
-    """Tell whether a comparison failed because something did not answer, not because of the commit."""
-    return bool(_PASSING.search(reason))
+def is_passing(judgement: Judgement) -> bool:
+    """Tell whether a comparison failed for a reason that does not lie in the commit."""
+    return judgement.code == "comparison" and not _DEFINITE.search(judgement.reason)
 
 
 def ended(judgement: Judgement, verb: str, resource: str, result: Mapping[str, Any]) -> SlipwayError:
     """Return the error for a judgement after which waiting is pointless."""
     kind = _ERRORS.get(judgement.code, PermanentError)
-    if judgement.code == "comparison" and is_passing(judgement.reason):
+    if is_passing(judgement):
         kind = TransientError  # a server did not answer, which says nothing about the commit
     return kind(verb, resource, judgement.reason, hint_for(judgement.code), judgement.code, result)
 

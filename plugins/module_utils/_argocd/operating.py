@@ -13,7 +13,6 @@ from .failure import hint_for
 from .operation import Request, refusal, with_operation
 from .ports import Object, Ports, Target, about, find
 from .view import View
-from .windows import blocked
 
 _PROJECTS = ("argoproj.io/v1alpha1", "appprojects")
 _WRITE_S = 30.0
@@ -56,6 +55,8 @@ def require_window(target: Target, app: Object, ports: Ports, is_manual: bool) -
     Without the right to read the AppProject nothing is raised: Argo CD's controller holds
     the operation back then, and says so.
     """
+    from .windows import blocked
+
     name = str((app.get("spec") or {}).get("project") or "default")
     try:
         project = ports.client.get(object_path(_PROJECTS, target.namespace, name))

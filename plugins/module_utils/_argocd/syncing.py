@@ -20,7 +20,7 @@ from .state import CHANGED, DESCENDANT, DIVERGED, UNKNOWN, Judgement, Wanted, ju
 from .view import REFRESH, View, short, summary, sync_result
 
 # How long a state that usually does not heal may last, in seconds, while refreshes are asked for;
-# longer when a server of Argo CD does not answer.
+# longer when the reason does not lie in the commit.
 _TOLERANCE_S = {
     "window_closed": 0.0,
     "invalid_spec": 3.0,
@@ -204,7 +204,7 @@ class Syncing:
                 self._timers.trouble.clear()
             return
         since = self._timers.trouble.setdefault(judgement.code, now)
-        tolerance = _PASSING_S if is_passing(judgement.reason) else _TOLERANCE_S[judgement.code]
+        tolerance = _PASSING_S if is_passing(judgement) else _TOLERANCE_S[judgement.code]
         if now - since >= tolerance:
             raise self._error(judgement)
 

@@ -280,7 +280,7 @@ def test_a_deleted_application_ends_the_wait() -> None:
 
 
 def test_a_passing_comparison_error_is_tolerated_and_a_lasting_one_is_not() -> None:
-    text = "ComparisonError: kustomize build failed"
+    text = "Failed to load target state: `kustomize build <path to cached source>/app` failed exit status 1"
 
     def broken(app: dict[str, Any]) -> None:
         app["status"]["conditions"] = [{"type": "ComparisonError", "message": text}]
@@ -294,6 +294,11 @@ def test_a_passing_comparison_error_is_tolerated_and_a_lasting_one_is_not() -> N
     error = failure(lasting)
     assert (error.error_class, error.code) == ("permanent", "comparison")
     assert lasting.clock.now < 1012
+    text = "Failed to load target state: failed to list refs: dial tcp 10.0.0.9:22: connect: connection refused"
+    away = FakeArgo(broken, sync={"status": "Unknown", "revision": "main"})
+    error = failure(away)
+    assert (error.error_class, error.code) == ("transient", "comparison")
+    assert away.clock.now > 1020
 
 
 def test_the_repository_is_asked_only_about_another_commit_and_once() -> None:
