@@ -195,6 +195,11 @@ def test_problems_of_another_image_are_not_ours() -> None:
     assert (rollout.reason, rollout.problems) == ("ImageNotLive", ())
 
 
+def test_problems_of_pods_are_not_ours_before_the_controller_saw_the_new_generation() -> None:
+    rollout = judged(deployment(generation=3), unready(container("CrashLoopBackOff", 9)))
+    assert (rollout.reason, rollout.problems) == ("NotObserved", ())
+
+
 def test_crash_loop_names_container_exit_code_and_restarts() -> None:
     status = container("CrashLoopBackOff", 3, last={"exitCode": 137, "reason": "OOMKilled"})
     (problem,) = judged(deployment(), unready(status)).problems
