@@ -39,6 +39,12 @@ def check_folder(path: str, create: bool) -> None:
     _check_owner(folder, found)
     if found.st_mode & 0o022:
         raise InvalidInput("path", "others may write to %s" % folder, "Use a private folder: chmod 700 %s" % folder)
+    if os.major(found.st_dev) == 0:  # not on a block device, so it may be on the network; the table is slow to read
+        check_file_system(folder)
+
+
+def check_file_system(folder: str) -> None:
+    """Raise InvalidInput (option ``path``) for a folder on a file system that other hosts write to."""
     kind = file_system_of(folder, "/proc/self/mountinfo")
     if kind in _SHARED or kind.startswith("fuse."):
         raise InvalidInput("path", "%s is on the file system %s, which is shared or not ours to lock" % (folder, kind))

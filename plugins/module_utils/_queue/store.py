@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Iterator
 from urllib.parse import quote
 
@@ -79,28 +79,36 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """Yield a transaction that sees one moment and can change nothing, as if empty without a store."""
-        with self._faults(), closing(self._open_to_read()) as connection:
-            connection.execute("BEGIN")
+        with self._reading() as connection:
             yield Transaction(connection, self._clock.read(), writable=False)
 
     @contextmanager
     def rehearse(self) -> Iterator[Transaction]:
         """Yield a transaction on a copy in memory: what is written to it is forgotten."""
-        with self._faults(), closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
-            with closing(self._open_to_read()) as connection:
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+            with self._reading() as connection:
                 connection.backup(copy)
-            yield Transaction(copy, self._clock.read(), writable=True)
+            with self._faults():
+                yield Transaction(copy, self._clock.read(), writable=True)
 
     def schema_version(self) -> int:
         """Return the version of the file's tables."""
-        with self._faults(), closing(self._open_to_read()) as connection:
+        with self._reading() as connection:
             return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection for reading. Readers queue too: SQLite would let busy writers starve them."""
+        with self._faults(), ExitStack() as stack:
+            if not self.exists():
+                connection = stack.enter_context(closing(sqlite3.connect(":memory:", isolation_level=None)))
+                schema.create(connection)
+            else:
+                stack.enter_context(files.locked(self._lock_path, self._timeout_s))
+                connection = stack.enter_context(closing(self._open_to_read()))
+            yield connection
+
     def _open_to_read(self) -> sqlite3.Connection:
-        if not self.exists():
-            empty = sqlite3.connect(":memory:", isolation_level=None)
-            schema.create(empty)
-            return empty
         connection = self._connect("ro")
         try:
             self._check_version(connection, writing=False)
@@ -120,12 +128,13 @@ class Store:
         SQLite puts the old pages back when the next writer comes. A reader must not, so it
         lets that happen to a copy.
         """
-        with files.locked(self._lock_path, self._timeout_s), files.private_copy(self.path, "-journal") as copy:
-            with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
-                self._check_version(connection, writing=False)
-                healed = sqlite3.connect(":memory:", isolation_level=None)
-                connection.backup(healed)
-                return healed
+        with ExitStack() as stack:
+            copy = stack.enter_context(files.private_copy(self.path, "-journal"))
+            connection = stack.enter_context(closing(sqlite3.connect(copy, isolation_level=None)))
+            self._check_version(connection, writing=False)
+            healed = sqlite3.connect(":memory:", isolation_level=None)
+            connection.backup(healed)
+            return healed
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
@@ -156,6 +165,7 @@ class Store:
 
     def _create(self, lock: int) -> None:
         """Make the store under another name and move it into place: it is never seen half made."""
+        files.check_file_system(os.path.dirname(self.path))
         half_made = self.path + ".new"
         for leftover in (half_made, half_made + "-journal"):
             if os.path.lexists(leftover):

@@ -218,7 +218,7 @@ def test_a_newer_schema_can_be_read_and_not_written(queue: Queue) -> None:
 
 def test_an_old_sqlite_is_named(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "OLDEST_SQLITE", (99, 0, 0))
-    with pytest.raises(Exception, match="3.34 is the oldest"):
+    with pytest.raises(Exception, match=r"3\.34 is the oldest"):
         queue.enqueue()
 
 
