@@ -308,7 +308,7 @@ sync:
       type: str
       sample: 3f2a6ad1c0b54a1f9d0c7f4b6f0a7c1e2d3b4a59
     operation:
-      description: The operation, empty if there was none. RV(sync.operation.failed_resources) lists what it could not do.
+      description: The operation, empty if there was none. C(failed_resources) lists what it could not do.
       type: dict
       sample:
         phase: Succeeded
