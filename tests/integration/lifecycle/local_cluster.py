@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -147,6 +148,14 @@ class LocalCluster:
         for pid in _descendants(run.pid):
             _kill(pid)
         run.wait()
+
+    def clear_run(self) -> None:
+        """Take away what a restart of the machine takes away: mounts, and files below /run."""
+        for point in reversed(self.mounts()):
+            subprocess.run(["umount", "--lazy", point], check=True)
+        for address in self.runtime.glob("containerd/io.containerd.runtime.v2.task/k8s.io/*/address"):
+            Path(address.read_text().replace("unix://", "")).unlink(missing_ok=True)
+        shutil.rmtree(self.runtime)
 
     def kill(self, name: str) -> None:
         """End one kept program without notice."""

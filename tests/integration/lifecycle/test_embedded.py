@@ -7,7 +7,6 @@ once, and each misfortune befalls the cluster that the one before has left.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -155,9 +154,7 @@ def test_stale_process_id_of_somebody_else(embedded: LocalCluster) -> None:
 def test_restart_of_the_machine(embedded: LocalCluster) -> None:
     """After a power cut: no processes, no mounts, no network, no /run, a record cut in half."""
     embedded.kill_everything()
-    for point in reversed(embedded.mounts()):
-        subprocess.run(["umount", "--lazy", point], check=True)
-    shutil.rmtree(embedded.runtime)
+    embedded.clear_run()
     for link in embedded.network()["links"]:
         if link != "lo":
             embedded.run("ip", "link", "delete", link, check=False)
