@@ -34,6 +34,8 @@ class Scratch:
         self.url = SERVER + self.folder.name
         shutil.rmtree(self.folder, ignore_errors=True)
         subprocess.run(["cp", "-a", str(repositories / "sample.git"), str(self.folder)], check=True)
+        # As it was when the world was made, whatever was delivered since.
+        self.git("update-ref", "refs/heads/main", self.git("rev-list", "--max-parents=0", "main"))
 
     def git(self, *arguments: str) -> str:
         command = ["git", "-c", "safe.directory=*", "--git-dir", str(self.folder), *arguments]
