@@ -380,7 +380,7 @@ error_class:
   sample: busy
 error:
   description:
-    - The failure in parts; RV(error.code) is for programs, for example C(busy), C(paused), C(held), C(superseded),
+    - The failure in parts; C(code) is for programs, for example C(busy), C(paused), C(held), C(superseded),
       C(fenced), C(not_running), C(idempotency_conflict), C(queue_full), C(storage), C(store_missing).
   returned: failure
   type: dict

@@ -316,7 +316,7 @@ error_class:
   type: str
   sample: unhealthy
 error:
-  description: The failure in parts; RV(error.code) is for programs.
+  description: The failure in parts; C(code) is for programs.
   returned: failure
   type: dict
   sample:

@@ -140,11 +140,11 @@ class World:
         """Return the running containers of some namespaces with the process ids the node gave them."""
         socket = "/run/slipway-gitops/%s/containerd.sock" % folder().name
         ctr = ["ctr", "--address", socket, "--namespace", "k8s.io"]
-        pids = {}
+        pids: dict[str, int] = {}
         for line in self._output([*ctr, "tasks", "ls"]).splitlines()[1:]:
-            name, pid, state = line.split()[:3]
+            name, number, state = line.split()[:3]
             if state == "RUNNING":
-                pids[name] = int(pid)
+                pids[name] = int(number)
         found = []
         for name, pid in pids.items():
             labels = json.loads(self._output([*ctr, "containers", "info", name]))["Labels"]

@@ -72,7 +72,7 @@ def _from_file(path: str, context: Any) -> KubeSettings:
         raise InvalidInput("kubeconfig", "%s is not valid YAML" % path) from error
     settings = parse(document, context, path)
     folder = os.path.dirname(os.path.abspath(path))
-    files = {
+    files: dict[str, Any] = {
         name: os.path.join(folder, getattr(settings, name))
         for name in ("ca_file", "cert_file", "key_file", "token_file")
         if getattr(settings, name)

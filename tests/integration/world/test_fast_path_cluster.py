@@ -51,17 +51,8 @@ def seen(
 
 def _authority(world: World) -> bytes:
     """Return the cluster's certificate authority, inline or from its file."""
-    text = world.kubectl(
-        "config",
-        "view",
-        "--raw",
-        "--flatten",
-        "--minify",
-        "-o",
-        "jsonpath={.clusters[0].cluster.certificate-authority-data}",
-    )
-    done = subprocess.run(["base64", "-d"], input=text.encode(), capture_output=True, check=True)
-    return done.stdout
+    path = "jsonpath={.clusters[0].cluster.certificate-authority-data}"
+    return base64.b64decode(world.kubectl("config", "view", "--raw", "--flatten", "--minify", "-o", path))
 
 
 def _make_repository(folder: Path) -> None:
