@@ -78,7 +78,6 @@ class Entry:
     has_plain_progress: bool = False
 
 
-
 class Backoff:
     """Exponential delays with jitter, in seconds, capped.
 

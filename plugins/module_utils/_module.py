@@ -24,7 +24,9 @@ def run_module(entry: Entry) -> NoReturn:
     )
     for import_name, package in entry.libraries:
         if importlib.util.find_spec(import_name) is None:
-            module.fail_json(msg=missing_required_lib(package), error_class="permanent", error={"code": "missing_library"})
+            module.fail_json(
+                msg=missing_required_lib(package), error_class="permanent", error={"code": "missing_library"}
+            )
     ctx = Context(
         check_mode=module.check_mode,
         diff=module._diff,

@@ -29,7 +29,9 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "runtime_path": {"type": "path"},
     "container_socket": {"type": "path"},
     "files": {
-        "type": "list", "elements": "dict", "default": [],
+        "type": "list",
+        "elements": "dict",
+        "default": [],
         "options": {
             "path": {"type": "path", "required": True},
             "content": {"type": "str"},
@@ -59,7 +61,9 @@ ARGUMENT_SPEC: dict[str, Any] = {
         },
     },
     "programs": {
-        "type": "list", "elements": "dict", "default": [],
+        "type": "list",
+        "elements": "dict",
+        "default": [],
         "options": {
             "name": {"type": "str", "required": True},
             "command": {"type": "list", "elements": "str", "required": True},
@@ -68,7 +72,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
             "stage": {"type": "int", "default": 0},
             "watch": {"type": "list", "elements": "path", "default": []},
             "ready": {
-                "type": "dict", "default": {},
+                "type": "dict",
+                "default": {},
                 "options": {
                     "socket": {"type": "path"},
                     "url": {"type": "str"},

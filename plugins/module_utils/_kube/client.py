@@ -165,9 +165,7 @@ class KubeClient:
                 raise fault
             self._clock.sleep(delay)
 
-    def _once(
-        self, method: str, path: str, payload: Optional[bytes], content_type: str
-    ) -> http.client.HTTPResponse:
+    def _once(self, method: str, path: str, payload: Optional[bytes], content_type: str) -> http.client.HTTPResponse:
         headers = {"User-Agent": self._agent, "Accept": "application/json"}
         if payload is not None:
             headers["Content-Type"] = content_type

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlencode
-
 from typing import Mapping, Optional
+from urllib.parse import quote, urlencode
 
 APPLICATIONS = ("argoproj.io/v1alpha1", "applications")
 DEPLOYMENTS = ("apps/v1", "deployments")

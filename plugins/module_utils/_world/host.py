@@ -239,5 +239,3 @@ class Host:
 
     def restore_filters(self, family: str, script: str) -> None:
         self.run(family + "-restore", "--noflush", "--wait", "10", text=script)
-
-

@@ -139,8 +139,7 @@ def program_config(program: Program, path: str, watched: Iterable[bytes]) -> str
             "[program:%s]" % program.name,
             "command=%s" % _percent(shlex.join(program.command)),
             "directory=%s" % program.directory,
-            "environment=%s"
-            % ",".join('%s="%s"' % (key, _percent(environment[key])) for key in sorted(environment)),
+            "environment=%s" % ",".join('%s="%s"' % (key, _percent(environment[key])) for key in sorted(environment)),
             "priority=%d" % (100 + program.stage),
             "autostart=true",
             "autorestart=true",

@@ -103,9 +103,21 @@ def _run_kwokctl(work: Work, plane: ControlPlane) -> None:
     for name in _COMPONENTS:
         host.write("%s/%s.pid" % (pids, name), str(work.ports.supervisor.pid()).encode(), 0o644)
     host.run(
-        "env", "PATH=/nonexistent", "KWOK_WORKDIR=" + plane.workdir,
-        plane.kwokctl, "create", "cluster", "--name", plane.name, "--runtime", "binary",
-        "--config", plane.config, "--kubeconfig", plane.folder + "/context.yaml", timeout_s=60.0,
+        "env",
+        "PATH=/nonexistent",
+        "KWOK_WORKDIR=" + plane.workdir,
+        plane.kwokctl,
+        "create",
+        "cluster",
+        "--name",
+        plane.name,
+        "--runtime",
+        "binary",
+        "--config",
+        plane.config,
+        "--kubeconfig",
+        plane.folder + "/context.yaml",
+        timeout_s=60.0,
     )
     host.remove(pids)
 
@@ -180,10 +192,10 @@ def _judge(work: Work, waiting: Sequence[Program], causes: dict[str, str], elaps
     log = work.spec.inside("logs", name + ".log")
     tail = (work.ports.host.read(log) or b"").decode("utf-8", "replace").strip().splitlines()[-5:]
     raise UnhealthyError(
-        "start", "program " + name,
-        "%s after %.0f s (%s); last log lines: %s" % (
-            "it ends again and again" if given_up else "it is not ready", elapsed_s, causes[name], " | ".join(tail)
-        ),
+        "start",
+        "program " + name,
+        "%s after %.0f s (%s); last log lines: %s"
+        % ("it ends again and again" if given_up else "it is not ready", elapsed_s, causes[name], " | ".join(tail)),
         "See %s." % log,
     )
 

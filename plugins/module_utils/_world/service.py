@@ -109,8 +109,11 @@ def _refuse_foreign_folder(work: Work) -> None:
     names = work.ports.host.listing(work.spec.path)
     if names and "state.json" not in names and "supervisor" not in names:
         raise PermanentError(
-            "use", "folder %s" % work.spec.path, "it holds %s and is not a local world" % names[0],
-            "Name an empty or new folder.", code="foreign_folder",
+            "use",
+            "folder %s" % work.spec.path,
+            "it holds %s and is not a local world" % names[0],
+            "Name an empty or new folder.",
+            code="foreign_folder",
         )
 
 

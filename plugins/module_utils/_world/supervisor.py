@@ -93,8 +93,10 @@ class Supervisor:
             return getattr(self._rpc, method)(*arguments)
         except xmlrpc.client.Fault as fault:
             raise PermanentError(
-                "ask", "the supervisor to %s %s" % (method, " ".join(map(str, arguments))),
-                fault.faultString, code="supervisor_refused",
+                "ask",
+                "the supervisor to %s %s" % (method, " ".join(map(str, arguments))),
+                fault.faultString,
+                code="supervisor_refused",
             ) from fault
         except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
             raise TransientError(

@@ -20,7 +20,13 @@ _LOG_LINKS = "/var/log/containers"
 _DEVICE_PLUGINS = "/var/lib/kubelet/device-plugins"
 _DEVICE_SOCKET = _DEVICE_PLUGINS + "/kubelet.sock"
 _EMPTIED = (
-    _SHIM_SOCKETS, "/run/containerd", _CNI_RESULTS, "/var/lib/cni", _LOG_LINKS, _DEVICE_PLUGINS, "/var/lib/kubelet",
+    _SHIM_SOCKETS,
+    "/run/containerd",
+    _CNI_RESULTS,
+    "/var/lib/cni",
+    _LOG_LINKS,
+    _DEVICE_PLUGINS,
+    "/var/lib/kubelet",
     "/run/slipway-gitops",
 )
 

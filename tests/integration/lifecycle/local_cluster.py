@@ -55,8 +55,14 @@ class LocalCluster:
         record = self.folder.parent / "record.jsonl"
         record.unlink(missing_ok=True)
         done = subprocess.run(
-            self.command(*arguments), env=self.environment(), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False,
+            self.command(*arguments),
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
         )
         assert (done.returncode == 0) is ok, done.stdout
         lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
@@ -80,7 +86,11 @@ class LocalCluster:
         """Ask the cluster with the kubectl of the last run."""
         done = subprocess.run(
             [*self._inside, self.tools()["kubectl"], "--kubeconfig", str(self.folder / "kubeconfig"), *arguments],
-            input=text, capture_output=True, text=True, timeout=120, check=False,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -16,7 +16,8 @@ import pytest
 
 from ansible_collections.slipway.gitops.tests.integration.lifecycle.local_cluster import SANDBOX, LocalCluster
 
-PODS = """
+PODS = (
+    """
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
@@ -39,11 +40,20 @@ apiVersion: v1
 kind: Service
 metadata: {name: web}
 spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, targetPort: 8080, nodePort: 30999}]}
-""" % SANDBOX
+"""
+    % SANDBOX
+)
 
 NAMES = {
-    "supervisord", "containerd", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet",
-    "kube-proxy", "coredns",
+    "supervisord",
+    "containerd",
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "coredns",
 }
 before: dict[str, Any] = {}
 traces: set[str] = set()
@@ -58,8 +68,14 @@ def serves(cluster: LocalCluster) -> None:
     """The pods answer through their Service on loopback, and new ones can be made."""
     cluster.kubectl("rollout", "restart", "deployment/web")
     cluster.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
-    await_that(lambda: "200" in cluster.run("curl", "-sS", "-m2", "-o/dev/null", "-w%{http_code}",
-                                            "http://127.0.0.1:30999/busybox", check=False))
+    await_that(
+        lambda: (
+            "200"
+            in cluster.run(
+                "curl", "-sS", "-m2", "-o/dev/null", "-w%{http_code}", "http://127.0.0.1:30999/busybox", check=False
+            )
+        )
+    )
 
 
 def await_that(condition: Callable[[], bool], patience_s: float = 20) -> None:

@@ -81,7 +81,11 @@ def test_without_root() -> None:
     cluster = LocalCluster("rootless", home / "world", "embedded")
     done = subprocess.run(
         ["setpriv", "--reuid=65534", "--clear-groups", *cluster.command()],
-        env=dict(cluster.environment(), HOME=str(home)), capture_output=True, text=True, timeout=60, check=False,
+        env=dict(cluster.environment(), HOME=str(home)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert "root is needed" in done.stdout
     assert not cluster.folder.exists()

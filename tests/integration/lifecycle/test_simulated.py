@@ -47,8 +47,9 @@ def test_is_an_existing_cluster_to_others(simulated: LocalCluster) -> None:
     other.play(*arguments, "-e", "cluster_bootstrap_context=simulated")
     wrong = other.play(*arguments, "-e", "cluster_bootstrap_context=production", ok=False)
     assert "production" in wrong.text
-    old = other.play(*arguments, "-e", "cluster_bootstrap_context=simulated",
-                     "-e", "cluster_bootstrap_minimum_version=2.0", ok=False)
+    old = other.play(
+        *arguments, "-e", "cluster_bootstrap_context=simulated", "-e", "cluster_bootstrap_minimum_version=2.0", ok=False
+    )
     assert "2.0 or newer is needed" in old.text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.slipway.gitops.plugins.filter.unknown_variables import unknown_variables
 
 KNOWN = ["deploy_release", "deploy_environment", "deploy_path"]

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Iterator
 
 import pytest
+
 from ansible_collections.slipway.gitops.plugins.module_utils._clock import SystemClock
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import (
     Forbidden,
@@ -192,7 +193,12 @@ def test_observer_lists_watches_and_lists_again_when_the_version_is_too_old(api:
 
 def test_observer_polls_where_watching_is_forbidden(api: FakeFaultyApi) -> None:
     api.script.extend(
-        [listing("5", pod("a", "5")), status(403, "Forbidden"), listing("6", pod("b", "6")), listing("7", pod("b", "7"))]
+        [
+            listing("5", pod("a", "5")),
+            status(403, "Forbidden"),
+            listing("6", pod("b", "6")),
+            listing("7", pod("b", "7")),
+        ]
     )
     clock = SystemClock()
     for snapshot in Observer(client(api), [Stream("pods", PODS)], clock).snapshots(clock.monotonic() + 10, 0.05):

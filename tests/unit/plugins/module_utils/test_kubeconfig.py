@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.slipway.gitops.plugins.module_utils._context import Context
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import InvalidInput
 from ansible_collections.slipway.gitops.plugins.module_utils._kube.auth import load_settings

@@ -115,7 +115,11 @@ def test_nothing_of_ours_nothing_to_remove() -> None:
 
 def test_chains_are_named_with_their_table() -> None:
     assert chains(SAVED) == [
-        "filter/CNI-OLD", "filter/KUBE-FORWARD", "filter/SLIPWAY-FORWARD", "filter/SLIPWAY-INPUT", "nat/KUBE-SERVICES",
+        "filter/CNI-OLD",
+        "filter/KUBE-FORWARD",
+        "filter/SLIPWAY-FORWARD",
+        "filter/SLIPWAY-INPUT",
+        "nat/KUBE-SERVICES",
     ]
 
 
