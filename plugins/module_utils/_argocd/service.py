@@ -170,15 +170,22 @@ def _synced(target: Target, params: Mapping[str, Any], ports: Ports, ctx: Contex
     )
     syncing = Syncing(target, goal, ports, ctx)
     before, syncing.app = sync_result(app), app
-    changed = syncing.judge(app).state != "synced"
-    if not ctx.check_mode:
+    if ctx.check_mode:
+        changed = syncing.judge(app).state != "synced"
+    else:
+        # Told by what differs afterwards: judging the state before would ask the repository about
+        # the older commit that Argo CD still reports then, and that answer decides nothing.
         syncing.run(app)
-        begun = sync_result(syncing.app)["operation"].get("started_at")
-        changed = changed or begun != before["operation"].get("started_at")
+        changed = _traces(before) != _traces(sync_result(syncing.app))
     result = dict(_outcome(changed, syncing.app), **syncing.result())
     if ctx.diff:
         result["diff"] = _diff(target, _position(before), _position(result["sync"]))
     return result
+
+
+def _traces(sync: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what a sync leaves behind: status, revision, when the last operation began."""
+    return sync["status"], sync["revision"], sync["operation"].get("started_at")
 
 
 def _refuse_unreachable(target: Target, app: Object, revision: str) -> None:
