@@ -89,6 +89,10 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 
 
+#: A Unix socket's path has at most 107 characters; the supervisor makes one with a suffix first.
+_LONGEST_PATH = 107 - len("/supervisor/supervisor.sock.1234567")
+
+
 def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """Build the ports and bring the world to the wanted state."""
     spec = _spec(params)
@@ -100,6 +104,9 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
 
 def _spec(params: Mapping[str, Any]) -> Spec:
     path = _folder("path", params["path"]) or ""
+    if len(path) > _LONGEST_PATH:
+        hint = "A socket in it could not be opened; give a shorter one."
+        raise InvalidInput("path", "'%s' has more than %d characters" % (path, _LONGEST_PATH), hint)
     if params["programs"] and not params["supervisord"] and params["state"] == "present":
         raise InvalidInput("supervisord", "programs need a supervisor to keep them", "Name its program.")
     return Spec(

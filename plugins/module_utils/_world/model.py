@@ -177,30 +177,34 @@ def is_within(path: str, folders: Iterable[str]) -> bool:
     return any(path == folder or path.startswith(folder + "/") for folder in folders)
 
 
-def guard_rules(network: Network) -> dict[str, list[str]]:
+def guard_rules(network: Network, family: str) -> dict[str, list[str]]:
     """Return the rules that keep this world's packets on this machine, by chain.
 
     Only the machine itself and the pods reach the guarded ports; pods reach nothing
-    outside unless ``egress``; nothing outside opens a connection to a pod.
+    outside unless ``egress``; nothing outside opens a connection to a pod. Packets of the
+    bridge are accepted here, because a firewall of the machine may drop them further on.
+    Pods have no IPv6 addresses (family ``ip6tables``), the guarded ports may.
     """
     bridge = network.bridge
-    inbound = ["-i lo -j RETURN", "-i %s -j RETURN" % bridge]
+    inbound = ["-i lo -j RETURN", "-i %s -j ACCEPT" % bridge]
     if network.guarded_ports:
         ports = ",".join(str(port) for port in sorted(network.guarded_ports))
         inbound.append("-p tcp -m multiport --dports %s -j REJECT --reject-with tcp-reset" % ports)
-    forward = ["-i %s -o %s -j RETURN" % (bridge, bridge)]
+    if family == "ip6tables":
+        return {"SLIPWAY-INPUT": inbound}
+    forward = ["-i %s -o %s -j ACCEPT" % (bridge, bridge)]
     if network.egress:
-        forward.append("-i %s -j RETURN" % bridge)
-        forward.append("-o %s -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN" % bridge)
+        forward.append("-i %s -j ACCEPT" % bridge)
+        forward.append("-o %s -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT" % bridge)
     else:
         forward.append("-i %s -j REJECT --reject-with icmp-net-unreachable" % bridge)
     forward.append("-o %s -j REJECT --reject-with icmp-net-unreachable" % bridge)
     return {"SLIPWAY-INPUT": inbound, "SLIPWAY-FORWARD": forward}
 
 
-def guard_script(network: Network, saved: str) -> str:
-    """Return iptables-restore input that makes the guard chains, or nothing if they are right."""
-    rules = guard_rules(network)
+def guard_script(network: Network, saved: str, family: str = "iptables") -> str:
+    """Return input for the family's restore program that makes the guard chains, or nothing if they are right."""
+    rules = guard_rules(network, family)
     wanted = {"-A %s %s" % (chain, rule) for chain in rules for rule in rules[chain]}
     jumps = {chain.split("-", 1)[1]: chain for chain in rules}
     wanted |= {"-A %s -j %s" % (parent, chain) for parent, chain in jumps.items()}

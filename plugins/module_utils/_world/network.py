@@ -18,6 +18,11 @@ def _owner(work: Work) -> str:
     return "slipway.gitops:" + work.spec.path
 
 
+def _is_there(work: Work, bridge: str) -> bool:
+    links = work.ports.host.links() if work.ports.host.has("ip") else []
+    return any(link.get("ifname") == bridge and link.get("ifalias") == _owner(work) for link in links)
+
+
 def problems(work: Work, network: Network) -> list[str]:
     """Return what on this machine stands against the network, each with what to do about it."""
     host = work.ports.host
@@ -43,13 +48,17 @@ def problems(work: Work, network: Network) -> list[str]:
 
 
 def snapshot(work: Work, network: Network) -> dict[str, object]:
-    """Return what must be known to restore the host."""
+    """Return what must be known to restore the host.
+
+    If the bridge is already there, an earlier record was lost: chains that are there now
+    are then taken for ours.
+    """
     host = work.ports.host
     settings = {name: host.sysctl(name) for name in TOUCHED_SYSCTLS}
     return {
         "bridge": network.bridge,
         "sysctl": {name: value for name, value in settings.items() if value is not None},
-        "chains": {family: chains(saved) for family, saved in host.filters().items()},
+        "chains": {} if _is_there(work, network.bridge) else {f: chains(s) for f, s in host.filters().items()},
     }
 
 
@@ -70,9 +79,10 @@ def ensure(work: Work, network: Network) -> None:
             "route %s" % network.service_cidr,
             lambda: host.ip("route", "replace", network.service_cidr, "dev", network.bridge, "src", network.address),
         )
-    script = guard_script(network, host.filters().get("iptables", ""))
-    if script:
-        work.change("packet filter guard", lambda: host.restore_filters("iptables", script))
+    for family, saved in host.filters().items():
+        script = guard_script(network, saved, family)
+        if script:
+            work.change("%s guard" % family, lambda f=family, s=script: host.restore_filters(f, s))  # type: ignore[misc]
 
 
 def _ensure_bridge(work: Work, network: Network) -> None:
@@ -93,12 +103,8 @@ def _ensure_bridge(work: Work, network: Network) -> None:
 def remove(work: Work, bridge: str, record: dict[str, object]) -> None:
     """Take away links, chains and kernel settings; the routes go with their link."""
     host = work.ports.host
-    ours = [link for link in host.links() if link.get("ifname") == bridge and link.get("ifalias") == _owner(work)]
-    if ours:
-        for port in host.links("master", bridge):
-            _delete_link(work, str(port["ifname"]))
-        _delete_link(work, bridge)
-    elif not record.get("chains"):
+    is_there = _is_there(work, bridge)
+    if not is_there and not record.get("chains"):
         return
     keep: dict[str, list[str]] = record.get("chains") or {}  # type: ignore[assignment]
     for family, saved in host.filters().items():
@@ -109,6 +115,11 @@ def remove(work: Work, bridge: str, record: dict[str, object]) -> None:
     for name, value in before.items():
         if host.sysctl(name) not in (None, value):
             work.change("restore %s" % name, lambda name=name, value=value: host.set_sysctl(name, value))  # type: ignore[misc]
+    # Last, because the bridge proves that chains and settings are ours to take back.
+    if is_there:
+        for port in host.links("master", bridge):
+            _delete_link(work, str(port["ifname"]))
+        _delete_link(work, bridge)
 
 
 def _delete_link(work: Work, name: str) -> None:

@@ -187,6 +187,13 @@ def test_restart_of_the_machine(embedded: LocalCluster) -> None:
     assert "etcd" in embedded.kubectl("get", "configmap", "kept", "-o", "jsonpath={.data.by}")
 
 
+def test_lost_record_of_a_running_cluster(embedded: LocalCluster) -> None:
+    """What the kernel settings were before is lost with it; everything else is still removed."""
+    (embedded.folder / "state.json").write_text("")
+    assert embedded.up() == ["write %s/state.json" % embedded.folder]
+    before.update({name: embedded.network()[name] for name in ("forward", "localnet")})
+
+
 def test_removal_leaves_no_trace(embedded: LocalCluster) -> None:
     memberships = [Path("/proc/%d/cgroup" % pid).read_text() for pid in embedded.contained()]
     groups = {text.split(":/", 1)[1].split("\n")[0] for text in memberships}

@@ -43,11 +43,11 @@ SAVED = """\
 -A FORWARD -j SOMEBODY
 -A FORWARD -j CNI-OLD
 -A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP
--A SLIPWAY-FORWARD -i slipway0 -o slipway0 -j RETURN
+-A SLIPWAY-FORWARD -i slipway0 -o slipway0 -j ACCEPT
 -A SLIPWAY-FORWARD -i slipway0 -j REJECT --reject-with icmp-net-unreachable
 -A SLIPWAY-FORWARD -o slipway0 -j REJECT --reject-with icmp-net-unreachable
 -A SLIPWAY-INPUT -i lo -j RETURN
--A SLIPWAY-INPUT -i slipway0 -j RETURN
+-A SLIPWAY-INPUT -i slipway0 -j ACCEPT
 -A SLIPWAY-INPUT -p tcp -m multiport --dports 6443 -j REJECT --reject-with tcp-reset
 COMMIT
 *nat
@@ -84,7 +84,13 @@ def test_first_guard_deletes_nothing() -> None:
 def test_without_egress_pods_reach_only_the_bridge() -> None:
     script = guard_script(NETWORK, "")
     assert "-A SLIPWAY-FORWARD -i slipway0 -j REJECT" in script
-    assert "-A SLIPWAY-FORWARD -i slipway0 -j RETURN" not in script
+    assert "-A SLIPWAY-FORWARD -i slipway0 -j ACCEPT" not in script
+
+
+def test_ipv6_guards_the_ports_and_forwards_nothing() -> None:
+    script = guard_script(NETWORK, "", "ip6tables")
+    assert "-A SLIPWAY-INPUT -p tcp -m multiport --dports 6443 -j REJECT" in script
+    assert "FORWARD" not in script
 
 
 def test_removal_takes_our_chains_and_the_jumps_into_them_only() -> None:
@@ -168,6 +174,7 @@ def test_program_is_restarted_when_a_watched_file_changes() -> None:
         ({"path": "/"}, "path", "cannot be a world's folder"),
         ({"path": "/srv"}, "path", "cannot be a world's folder"),
         ({"path": "/srv/a b"}, "path", "holds a blank"),
+        ({"path": "/srv/" + 80 * "x"}, "path", "more than 72 characters"),
         ({"runtime_path": "/run"}, "runtime_path", "cannot be a world's folder"),
         ({"network": {"gateway": "10.244.0.1"}}, "network", "no prefix length"),
         ({"network": {"gateway": "10.244.0.1/240"}}, "network", "10.244.0.1/240"),
