@@ -64,7 +64,7 @@ def run(
             _relay(process, process.stdout, sink, show, what)
             status = process.wait()
         except BaseException:
-            _end(process)
+            end(process)
             raise
         sink.write(("= exit status %d after %.1f s\n" % (status, time.monotonic() - started)).encode())
     return status
@@ -98,7 +98,7 @@ def _relay(process: subprocess.Popen[bytes], pipe: IO[bytes], sink: IO[bytes], s
         show(pending.decode(errors="replace"))
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """End a program and its children: politely first."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
@@ -109,6 +109,26 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             return
         except subprocess.TimeoutExpired:
             continue
+
+
+def follow(process: subprocess.Popen[bytes], log: Path, what: str) -> None:
+    """Show what a program writes into its log, from its last lines on, until it has ended."""
+    started = last = time.monotonic()
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - 2000))
+        pending = stream.read()
+        while True:
+            is_over = process.poll() is not None
+            *lines, pending = (pending + stream.read()).split(b"\n")
+            for line in lines:
+                indented(line.decode(errors="replace"))
+                last = time.monotonic()
+            if is_over:
+                return
+            if time.monotonic() - last >= HEARTBEAT_S:
+                last = time.monotonic()
+                say("    ... %s: %d s so far" % (what, last - started))
+            time.sleep(0.2)
 
 
 def tail(log: Path, lines: int = 30) -> str:

@@ -7,78 +7,14 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Mapping, Optional, Sequence
+from typing import Callable, Optional, Sequence
 
-from . import console, env, machine, places, staging
-from .results import Part
+from . import console, env, machine, places, shared_world, staging
+from .running import Run
 
-#: ansible-core versions next to the one of ``dev``, oldest and newest first.
-OTHER_CORES = ("core-2.16", "core-2.21", "core-2.20")
 #: The oldest Python on which modules run.
 FLOOR = "3.9"
-
-
-@dataclass
-class Run:
-    """One run of one part: its counts, its logs and the tools."""
-
-    part: Part
-    full: bool
-    tools: env.Environment
-    extra: dict[str, str] = field(default_factory=dict)
-
-    def tool(
-        self,
-        what: str,
-        command: Sequence[str],
-        *,
-        tools: Optional[env.Environment] = None,
-        extra: Optional[Mapping[str, str]] = None,
-        cwd: Path = places.CHECKOUT,
-    ) -> bool:
-        """Run one tool and count it as one check; return whether it passed."""
-        console.say("  " + what)
-        environment = tools or self.tools
-        status = environment.run(command, what, log=self.log(what), extra={**self.extra, **(extra or {})}, cwd=cwd)
-        self.part.record(what, status == 0, "exit status %d, log %s" % (status, self.log(what)))
-        return status == 0
-
-    def pytest(self, what: str, *arguments: str, tools: Optional[env.Environment] = None) -> None:
-        """Run pytest and count each of its tests."""
-        console.say("  " + what)
-        environment = tools or self.tools
-        report = self.part.logs / (_slug(what) + ".xml")
-        extra = {
-            **self.extra,
-            "PYTHONPATH": str(environment.collections),
-            "SLIPWAY_TEST_SIZE": "full" if self.full else "gate",
-        }
-        options = ["-q", "-p", "no:cacheprovider", "-ra", "--junitxml=%s" % report, *arguments]
-        status = environment.run(["pytest", *options], what, log=self.log(what), extra=extra)
-        self.part.add_junit(report, what, status)
-
-    def log(self, what: str) -> Path:
-        """Return the log file of one tool."""
-        return self.part.logs / (_slug(what) + ".log")
-
-    def other_cores(self, what: str) -> list[env.Environment]:
-        """Prepare the other ansible-core versions whose Python is at hand; the rest is a named skip."""
-        ready: list[env.Environment] = []
-        for name in OTHER_CORES:
-            if name == "core-2.20" and any(item.name == "core-2.21" for item in ready) and not self.full:
-                continue  # the gate takes the newest; 2.20 is for the full size or stands in for it
-            if env.find(name) is None:
-                versions = " or ".join(env.PYTHONS[name])
-                self.part.skip("%s on %s" % (what, name), "needs Python %s, not on this machine" % versions)
-            else:
-                ready.append(env.prepare(name))
-        return ready
-
-
-def _slug(what: str) -> str:
-    return "".join(char if char.isalnum() or char in ".-" else "-" for char in what).strip("-").lower()
 
 
 def lint(run: Run) -> None:
@@ -197,6 +133,11 @@ def _sanity_line(line: str) -> None:
         console.indented(line)
 
 
+def world(run: Run) -> None:
+    """Bring the local world up: cluster, Argo CD, registry, Git server, sample application."""
+    _world_is_up(run)
+
+
 def unit(run: Run) -> None:
     """Unit tests and the rules of the repository."""
     run.pytest("unit", "tests/unit")
@@ -212,20 +153,20 @@ def fastpath(run: Run) -> None:
     """In-process and module give the same, on every ansible-core at hand, seen by the API server."""
     if _world_is_up(run):
         run.extra["SLIPWAY_TEST_CORES"] = _cores(run)
-        run.pytest("fast path", *_FAST_PATH)
+        run.pytest("fast path", "-v", *_FAST_PATH)
 
 
 def integration(run: Run) -> None:
     """Everything that needs a real cluster, Argo CD, Git server and registry."""
     if _world_is_up(run):
         others = ["--ignore=%s" % path for path in _FAST_PATH]
-        run.pytest("integration", "tests/integration/world", *others)
+        run.pytest("integration", "-v", "tests/integration/world", *others)
 
 
 def lifecycle(run: Run) -> None:
     """Bring up, heal and remove local clusters of its own, next to the shared one."""
     if _can_run_pods(run, "lifecycle"):
-        run.pytest("lifecycle", "tests/integration/lifecycle")
+        run.pytest("lifecycle", "-v", "tests/integration/lifecycle")
 
 
 def molecule(run: Run) -> None:
@@ -250,33 +191,34 @@ def _scenario(run: Run, name: str) -> None:
 
 
 _FAST_PATH = ("tests/integration/world/test_fast_path.py", "tests/integration/world/test_fast_path_cluster.py")
-#: Whether the shared world came up in this run; it is tried once.
-_WORLD: dict[str, bool] = {}
+#: The world of this run, and whether it came up.
+WORLD = shared_world.SharedWorld()
+_CAME_UP: dict[str, bool] = {}
 
 
 def _world_is_up(run: Run) -> bool:
-    """Bring the shared local world up, once per run; tell why not where that cannot be."""
+    """Have the shared local world, once per run; tell why not where that cannot be."""
     if not _can_run_pods(run, "the local world"):
         return False
-    if "up" not in _WORLD:
-        command = ["ansible-playbook", "slipway.gitops.bootstrap", "-i", run.tools.inventory("local")]
-        _WORLD["up"] = run.tool("local world", command)
-    elif not _WORLD["up"]:
+    if "world" not in _CAME_UP:
+        console.say("  local world")
+        if not WORLD.is_begun:
+            WORLD.begin(run.tools)
+        _CAME_UP["world"] = WORLD.wait()
+        run.part.record("local world", _CAME_UP["world"], "log %s" % WORLD.log)
+    elif not _CAME_UP["world"]:
         run.part.record(run.part.name, False, "the local world did not come up")
-    return _WORLD["up"]
+    return _CAME_UP["world"]
 
 
 def _can_run_pods(run: Run, what: str) -> bool:
     """Whether this machine can run containers for us. In a pipeline it must, unless told otherwise."""
-    reason = "" if os.geteuid() == 0 else "needs root: containers, a bridge and mounts are made"
-    reason = reason or ("" if os.uname().sysname == "Linux" else "needs Linux")
-    if not reason:
-        return True
-    if os.environ.get("CI") and os.environ.get("SLIPWAY_TEST_ALLOW_SKIP") != "world":
-        run.part.record(what, False, "%s; SLIPWAY_TEST_ALLOW_SKIP=world allows it" % reason)
-    else:
+    reason = shared_world.obstacle()
+    if reason and shared_world.may_be_left_out():
         run.part.skip(what, reason)
-    return False
+    elif reason:
+        run.part.record(what, False, "%s; SLIPWAY_TEST_ALLOW_SKIP=world allows to leave it out" % reason)
+    return not reason
 
 
 def _cores(run: Run) -> str:
@@ -285,9 +227,12 @@ def _cores(run: Run) -> str:
     return json.dumps({tools.name: str(tools.folder / "bin") for tools in environments})
 
 
+#: In this order. Those before ``world`` are quick to judge and do not measure time, so they
+#: run while the world is brought up in the background.
 PARTS: dict[str, Callable[[Run], None]] = {
-    part.__name__: part for part in (lint, docs, sanity, unit, cores, fastpath, integration, lifecycle, molecule)
+    part.__name__: part for part in (lint, docs, sanity, world, unit, cores, fastpath, integration, lifecycle, molecule)
 }
+NEED_WORLD = {"world", "fastpath", "integration", "molecule"}
 
 
 def size_from_environment() -> bool:

@@ -7,23 +7,30 @@ import argparse
 import shutil
 from typing import Sequence
 
-from . import console, env, machine, places, results
-from .parts import PARTS, Run, size_from_environment
+from . import console, env, machine, places, results, shared_world
+from .parts import NEED_WORLD, PARTS, WORLD, size_from_environment
+from .running import Run
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the parts named on the command line, or all of them; return the exit status."""
     names, full = _parse(arguments)
-    machine.install(machine.missing("git"))
+    # All at once and first: the world installs packages in the background.
+    machine.install(machine.missing("git", "shellcheck", "ssh-keygen"))
     tools = env.prepare()
     done: list[results.Part] = []
     try:
+        if set(names) & NEED_WORLD and not shared_world.obstacle():
+            console.say("The local world is brought up in the background: %s" % WORLD.log)
+            WORLD.begin(tools)
         for name in names:
             done.append(_run(name, full, tools))
     except KeyboardInterrupt:
         console.say("\ninterrupted: the counts below are those of the finished parts")
         results.summarise(done)
         return 130
+    finally:
+        WORLD.end()
     return results.summarise(done)
 
 
@@ -37,7 +44,8 @@ def _parse(arguments: Sequence[str]) -> tuple[list[str], bool]:
     )
     parser.add_argument("part", nargs="*", choices=[*PARTS, "full", []], metavar="part")
     chosen = parser.parse_args(arguments).part
-    names = [name for name in PARTS if name in chosen]
+    wanted = {*chosen, "world"} if NEED_WORLD & set(chosen) else set(chosen)
+    names = [name for name in PARTS if name in wanted]
     return names or list(PARTS), "full" in chosen or size_from_environment()
 
 
