@@ -146,7 +146,8 @@ class Session:
     @property
     def folder(self) -> Path:
         """The bare repository's folder."""
-        assert self._folder is not None  # noqa: S101  (a defect of ours, not a state of the world)
+        if self._folder is None:
+            raise AssertionError("the session is not open: a defect of ours, not a state of the world")
         return self._folder
 
     def git(self, *args: str, data: Optional[bytes] = None, timeout_s: Optional[float] = None) -> Completed:
