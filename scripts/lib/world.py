@@ -100,8 +100,8 @@ class World:
         """Return what Argo CD reports of the sample."""
         answer = self.module(
             "slipway.gitops.argocd_app_info",
-            name="{{ deploy_argocd_application }}",
-            namespace="{{ deploy_argocd_namespace }}",
+            name="{{ deploy_argocd_application | default(deploy_application) }}",
+            namespace="{{ deploy_argocd_namespace | default(omit) }}",
             kubeconfig="{{ deploy_kubeconfig }}",
         )
         summary: dict[str, Any] = answer["applications"][0]
@@ -130,11 +130,16 @@ class World:
         """Return the bare deploy repository on the Git server's disk."""
         return Path(str(self.variable("git_server_folder"))) / "repositories" / "sample.git"
 
+    def kubectl_command(self) -> list[str]:
+        """Return the command that asks this cluster."""
+        found = sorted(places.cache().glob("tools/kubectl-*/kubectl"))
+        if not found:
+            raise RuntimeError("the cache %s has no kubectl: bring the world up first" % places.cache())
+        return [str(found[-1]), "--kubeconfig", str(folder() / "kubeconfig")]
+
     def kubectl(self, *arguments: str) -> str:
         """Return what kubectl prints."""
-        return self._output(
-            [self.variable("cluster_bootstrap_kubectl"), "--kubeconfig", str(folder() / "kubeconfig"), *arguments]
-        )
+        return self._output([*self.kubectl_command(), *arguments])
 
     def containers(self, namespaces: Sequence[str]) -> list[Container]:
         """Return the running containers of some namespaces with the process ids the node gave them."""
