@@ -48,14 +48,14 @@ def test_port_in_use(simulated: LocalCluster) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         cluster = LocalCluster("taken", simulated.folder, "simulated")
-        text = refusal(cluster, "-e", "cluster_bootstrap_api_port=%d" % port)
+        text = cluster.play("-e", "cluster_bootstrap_api_port=%d" % port, ok=False).text
     assert "port 127.0.0.1:%d cannot be used" % port in text
     assert not simulated.folder.exists()
 
 
-def test_foreign_folder(simulated: LocalCluster, tmp_path: Path) -> None:
+def test_foreign_folder(network: str, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("ten years of work")
-    cluster = LocalCluster("foreign", tmp_path, "simulated")
+    cluster = LocalCluster("foreign", tmp_path, "simulated", network)
     assert "it holds thesis.txt and is not a local world" in refusal(cluster)
     assert "is not a local world" in refusal(cluster, "-e", "cluster_bootstrap_state=absent")
     assert (tmp_path / "thesis.txt").exists()

@@ -41,8 +41,8 @@ def test_writes_an_audit_log(simulated: LocalCluster) -> None:
     assert made[0]["userAgent"].startswith("kubectl/")
 
 
-def test_is_an_existing_cluster_to_others(simulated: LocalCluster) -> None:
-    other = LocalCluster("simulated", simulated.folder, "existing", "slipway-lifecycle")
+def test_is_an_existing_cluster_to_others(simulated: LocalCluster, network: str) -> None:
+    other = LocalCluster("simulated", simulated.folder, "existing", network)
     arguments = ["-e", "cluster_bootstrap_kubeconfig=%s/kubeconfig" % simulated.folder]
     other.play(*arguments, "-e", "cluster_bootstrap_context=simulated")
     wrong = other.play(*arguments, "-e", "cluster_bootstrap_context=production", ok=False)
