@@ -99,7 +99,7 @@ options:
   version:
     description: Version that is delivered, for the commit message and the fence file.
     type: str
-  message:
+  commit_message:
     description:
       - Subject of the commit, and after an empty line more text. By default the subject names O(app) and O(version), or
         the images.

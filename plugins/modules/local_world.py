@@ -186,8 +186,7 @@ options:
     type: int
     default: 120
 seealso:
-  - plugin: slipway.gitops.cluster_bootstrap
-    plugin_type: role
+  - module: slipway.gitops.cached_tool
 """
 
 EXAMPLES = r"""

@@ -37,7 +37,7 @@ ARGUMENT_SPEC = merge(
         "kind": {"type": "str", "choices": ["deploy", "rollback"], "default": "deploy"},
         "app": {"type": "str"},
         "version": {"type": "str"},
-        "message": {"type": "str"},
+        "commit_message": {"type": "str"},
         "trailers": {"type": "dict"},
     },
 )

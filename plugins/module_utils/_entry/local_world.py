@@ -178,7 +178,7 @@ def _program(item: Mapping[str, Any], path: str) -> Program:
 
 
 def _port(entry: str) -> str:
-    address, _, port = entry.rpartition(":")
+    address, _colon, port = entry.rpartition(":")
     if not address or not port.isdigit() or not 0 < int(port) < 65536:
         raise InvalidInput("free_ports", "'%s' is not ADDRESS:PORT" % entry)
     return entry

@@ -101,7 +101,7 @@ def check_purpose(purpose: Purpose) -> None:
     check_line("app", purpose.app)
     check_line("version", purpose.version)
     if len(purpose.message) > _MAX_MESSAGE or _CONTROL.search(purpose.message):
-        raise InvalidInput("message", "it is longer than %d or holds control characters" % _MAX_MESSAGE)
+        raise InvalidInput("commit_message", "it is longer than %d or holds control characters" % _MAX_MESSAGE)
     for key, value in purpose.trailers.items():
         if not _TRAILER.fullmatch(key) or key.lower().startswith(_RESERVED):
             raise InvalidInput("trailers", "%r is not a free trailer name" % key[:100], "Deploy-... is reserved.")

@@ -100,7 +100,7 @@ def check(params: Mapping[str, Any]) -> Request:
         params["kind"],
         params.get("app") or "",
         params.get("version") or "",
-        params.get("message") or "",
+        params.get("commit_message") or "",
         {str(key): str(value) for key, value in (params.get("trailers") or {}).items()},
     )
     check_purpose(purpose)

@@ -164,7 +164,7 @@ def parse_mounts(mountinfo: str) -> list[Mount]:
     """Return the mounts of a ``mountinfo`` text, in its order (a child after its parent)."""
     mounts = []
     for line in mountinfo.splitlines():
-        left, _, right = line.partition(" - ")
+        left, _dash, right = line.partition(" - ")
         fields = left.split()
         if len(fields) >= 5:
             point = re.sub(r"\\([0-7]{3})", lambda m: chr(int(m.group(1), 8)), fields[4])

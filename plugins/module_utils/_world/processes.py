@@ -167,7 +167,7 @@ def _wait(handles: dict[Process, int], patience_s: float, tick: Callable[[], Non
     deadline = time.monotonic() + patience_s
     left = dict(handles)
     while left and time.monotonic() < deadline:
-        ended, _, _ = select.select(list(left.values()), [], [], 0.2)
+        ended = select.select(list(left.values()), [], [], 0.2)[0]
         left = {process: handle for process, handle in left.items() if handle not in ended}
         tick()
     return left

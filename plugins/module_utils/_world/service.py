@@ -123,7 +123,7 @@ def _preflight(work: Work) -> None:
     found = net.problems(work, spec.network) if spec.network else []
     if spec.free_ports and ports.supervisor.pid() is None and not ports.processes.kept(spec.path):
         for entry in spec.free_ports:
-            address, _, port = entry.rpartition(":")
+            address, _colon, port = entry.rpartition(":")
             cause = ports.host.port_taken(address, int(port))
             if cause:
                 advice = "end what listens there or choose another port"

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Have the image of the pod sandbox in a containerd; build it from a static busybox.
 

@@ -223,7 +223,7 @@ def test_two_runs_at_once(embedded: LocalCluster) -> None:
     """One waits for the other and finds everything done."""
     other = subprocess.Popen(embedded.command(), env=embedded.environment(), stdout=subprocess.PIPE, text=True)
     embedded.play()
-    said, _ = other.communicate(timeout=120)
+    said, _errors = other.communicate(timeout=120)
     assert other.returncode == 0, said
     embedded.kubectl("apply", "-f-", text=PODS)
     is_whole(embedded)

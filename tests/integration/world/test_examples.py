@@ -52,13 +52,14 @@ def exchanged(node: Any, pairs: Exchange, key: str = "") -> Any:
 
 
 def story_setting(world: World) -> Setting:
-    """Deploy the staging overlay next to what the world delivers from the local one."""
+    """Deploy an overlay that no other test touches, next to what the world delivers."""
     away = {
         ("name", "sample"): NAME,
         ("namespace", "sample"): NAME,
-        ("path", "apps/sample/overlays/local"): "apps/sample/overlays/staging",
-        ("url", "http://127.0.0.1:30080/version"): "http://127.0.0.1:30081/version",
-        ("url", "http://127.0.0.1:30080/healthz"): "http://127.0.0.1:30081/healthz",
+        ("path", "apps/sample/overlays/local"): "apps/sample/overlays/production",
+        ("path", "apps/sample/overlays/staging"): "apps/sample/overlays/production",
+        ("url", "http://127.0.0.1:30080/version"): "http://127.0.0.1:30082/version",
+        ("url", "http://127.0.0.1:30080/healthz"): "http://127.0.0.1:30082/healthz",
         ("stable_for", 15): 3,
     }
     variables = {"world": str(world.folder)}
@@ -145,11 +146,20 @@ def test_examples_that_tell_a_delivery(world: World, play: Callable[..., Outcome
     tasks = [*edit, *deploy[:-1], *look, *judge, deploy[-1]]
     book = tmp_path / "book.yml"
     book.write_text(yaml.safe_dump([_play(story_setting(world), STORY, tasks)]))
+    _remove_application(world)
     try:
         _assert_all_ran(play(str(book)), tasks)
     finally:
-        world.kubectl("-n", "argocd", "delete", "application", NAME, "--ignore-not-found", "--wait=false")
-        world.kubectl("delete", "namespace", NAME, "--ignore-not-found", "--wait=true")
+        _remove_application(world)
+
+
+def _remove_application(world: World) -> None:
+    """Remove the Application without a wait for what it deployed, then its namespace."""
+    if world.kubectl("-n", "argocd", "get", "application", NAME, "--ignore-not-found", "-o", "name"):
+        loose = '{"metadata":{"finalizers":null}}'
+        world.kubectl("-n", "argocd", "patch", "application", NAME, "--type=merge", "-p", loose)
+        world.kubectl("-n", "argocd", "delete", "application", NAME, "--ignore-not-found", "--timeout=60s")
+    world.kubectl("delete", "namespace", NAME, "--ignore-not-found", "--timeout=100s")
 
 
 def test_every_module_has_its_examples_run() -> None:

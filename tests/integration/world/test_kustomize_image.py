@@ -46,7 +46,7 @@ class Scratch:
 def scratch(world: World) -> Iterator[Scratch]:
     """Return a repository of our own, so that no Application sees what is pushed."""
     folders = [Path("/var/lib/slipway-gitops") / world.folder.name / "git-server", world.folder / "git-server"]
-    made = Scratch(world, next(folder for folder in folders if folder.is_dir()) / "repositories")
+    made = Scratch(world, [folder for folder in folders if folder.is_dir()][0] / "repositories")  # noqa: RUF015
     yield made
     shutil.rmtree(made.folder)
 

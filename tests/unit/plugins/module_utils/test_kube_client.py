@@ -108,7 +108,7 @@ def test_refusal_is_typed_and_not_repeated(api: FakeFaultyApi, answer: Any, kind
     api.script.append(answer)
     with pytest.raises(SlipwayError) as caught:
         client(api).apply(PODS + "/a", {"kind": "Pod"}, "m")
-    assert type(caught.value) is kind
+    assert caught.type is kind
     assert caught.value.code == code
     assert len(api.seen) == 1
 

@@ -576,7 +576,7 @@ def test_any_text_is_edited_or_refused_but_never_crashes(text):
 def test_an_edit_with_its_check_takes_a_millisecond():
     text = BASE + "".join("patch%d: value # comment\n" % n for n in range(55))
     durations = []
-    for _ in range(40):
+    for _turn in range(40):
         started = time.process_time()
         edit(text, Wish("app", new_tag="v2"))
         durations.append(time.process_time() - started)

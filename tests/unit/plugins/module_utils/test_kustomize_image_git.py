@@ -602,9 +602,9 @@ REFUSED = [
     ("author_name", {"author_name": "a\nb"}),
     ("author_name", {"author_name": "a <b>"}),
     ("author_email", {"author_email": "<>"}),
-    ("message", {"message": "a\x00b"}),
-    ("message", {"message": "a\rb"}),
-    ("message", {"message": LONG}),
+    ("commit_message", {"commit_message": "a\x00b"}),
+    ("commit_message", {"commit_message": "a\rb"}),
+    ("commit_message", {"commit_message": LONG}),
     ("app", {"app": "a\nDeploy-Fence: 99"}),
     ("app", {"app": ""}),
     ("version", {"version": ""}),
@@ -692,10 +692,10 @@ def test_a_tag_of_the_same_name_is_not_taken_for_the_branch(remote, tmp_path):
 
 def test_trailers_cannot_be_forged(remote, tmp_path, held):
     text = "Ship it\n\nbecause\nDeploy-Fence: 99\n deploy-entry : X\nDEPLOY-FENCE: 98"
-    set_image(tmp_path, remote.url, message=text, lease=lease(3))
+    set_image(tmp_path, remote.url, commit_message=text, lease=lease(3))
     trailers = remote.git("show", "-s", "--format=%(trailers:only,unfold)", "main")
     assert re.findall("(?im)^deploy-(?:fence|entry) ?:.*", trailers) == ["Deploy-Entry: 01ENTRY", "Deploy-Fence: 3"]
-    set_image(tmp_path, remote.url, message="Deploy-Fence: 99", images=[image("v3")])
+    set_image(tmp_path, remote.url, commit_message="Deploy-Fence: 99", images=[image("v3")])
     assert not re.search("(?im)^deploy-fence", remote.git("show", "-s", "--format=%B", "main"))
 
 

@@ -43,7 +43,7 @@ BUSY = TransientError("lock", "store", "busy")
 
 def test_renews_at_once_then_every_third() -> None:
     keeper = Keeper()
-    for _ in range(121):
+    for _turn in range(121):
         keeper.lease.renew_if_due()
         keeper.clock.advance(1)
     assert keeper.renewals == [0, 40, 80, 120]
@@ -113,7 +113,7 @@ def test_without_one_answer_nothing_is_begun() -> None:
 def test_lost_is_lost() -> None:
     keeper = Keeper()
     keeper.fault = FencedError("use", "the lease")
-    for _ in range(2):
+    for _turn in range(2):
         with pytest.raises(FencedError):
             keeper.lease.renew_if_due()
 

@@ -68,7 +68,7 @@ class Worker:
         detached = self.random.random() < 0.1
         entry = self.queue.enqueue(key, idempotency_key=key, kind="rollback", waiter_ttl=5, detached=detached)
         self.note(done="enqueue", key=key, entry=entry["id"])
-        for _ in range(15):
+        for _turn in range(15):
             if self.claim(entry["id"]):
                 return
         try:

@@ -87,7 +87,7 @@ def test_one_at_a_time_by_priority_then_arrival(queue: Queue) -> None:
     ids = {name: queue.enqueue(name, priority=name)["id"] for name in ("low", "normal", "high")}
     second_high = queue.enqueue("high2", priority="high")["id"]
     order = []
-    for _ in range(4):
+    for _turn in range(4):
         for entry_id in [*ids.values(), second_high]:
             result = queue.call("claimed", entry=entry_id) if queue.entry(entry_id).state == "queued" else {}
             if result.get("claimed"):
@@ -154,7 +154,7 @@ def test_an_entry_expires_with_its_client_and_never_blocks_the_head(queue: Queue
 def test_asking_keeps_an_entry_alive(queue: Queue) -> None:
     queue.claim("1", lease_ttl=3600)
     entry = queue.enqueue("2", waiter_ttl=30)
-    for _ in range(10):
+    for _turn in range(10):
         queue.clock.advance(20)
         assert queue.call("claimed", entry=entry["id"], waiter_ttl=30)["blocked"]["code"] == "busy"
 
@@ -297,7 +297,7 @@ def test_time_goes_on_through_restarts_and_never_back(queue: Queue) -> None:
 
 def test_attempts_used_up_fail_the_entry_and_pause(queue: Queue) -> None:
     claim = queue.claim(max_attempts=2)
-    for _ in range(2):
+    for _turn in range(2):
         queue.clock.advance(121)
         result = queue.call("claimed", app="shop", version="2")
     assert result["blocked"]["code"] == "paused"
@@ -508,7 +508,7 @@ def test_pause_lets_run_what_runs_and_nothing_begin(queue: Queue) -> None:
     with pytest.raises(BusyError) as caught:
         queue.call("claimed", entry=refused["own_entry"]["id"], wait_timeout=3)
     assert caught.value.code == "paused"
-    assert [queue.call("resumed")["changed"] for _ in range(2)] == [True, False]
+    assert [queue.call("resumed")["changed"] for _turn in range(2)] == [True, False]
     assert queue.claim("3")["claimed"]
 
 
@@ -598,7 +598,7 @@ def fingerprint(queue: Queue) -> dict[str, str]:
     ],
 )
 def test_check_mode_changes_no_byte(queue: Queue, state: str, options: dict[str, Any], changed: bool) -> None:
-    for _ in range(2):  # without a store, then with one
+    for _turn in range(2):  # without a store, then with one
         before = fingerprint(queue)
         result = queue.call(state, check=True, diff=True, **options)
         assert (result["changed"], "lease" in result) == (changed, False)
@@ -666,7 +666,7 @@ def test_ten_thousand_waiting_entries_are_shown_and_ordered_quickly(queue: Queue
 
         environment = tx.environment("staging")
         wish = Wish("staging", "shop", "x", "", "deploy", 50, True, None, 3, 0.0, 0, "")
-        for _ in range(9_998):
+        for _turn in range(9_998):
             entry = _new_entry(tx, environment, wish, "ci", 120)
             grown = type(environment)(**{**environment.__dict__, "seq": entry.seq})
             tx.record(Change(environment, grown, "ci", entry=entry))
