@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from contextlib import contextmanager
+from typing import Iterator, Sequence
 
 from . import console, world
 from .bench_paths import MODULE, OURS_AS_MODULE, OURS_IN_PROCESS, WORKER, Case, Player
@@ -99,14 +100,21 @@ def _refuse(contradictions: Sequence[str]) -> None:
         raise RuntimeError("a benchmark did not take the path it claims: %s" % "; ".join(contradictions))
 
 
-def task_part(player: Player, shared: world.World, rounds: int) -> Findings:
-    """Measure single tasks against peers."""
+@contextmanager
+def application(shared: world.World) -> Iterator[None]:
+    """Have the Application that all cases read."""
     arguments = {"name": OBJECT, "namespace": NAMESPACE, "kubeconfig": str(world.folder() / "kubeconfig")}
     shared.module("slipway.gitops.argocd_app", spec=SPEC, **arguments)
     try:
-        series = measure(player, cases(), rounds)
+        yield
     finally:
         shared.module("slipway.gitops.argocd_app", state="absent", cascade="none", **arguments)
+
+
+def task_part(player: Player, shared: world.World, rounds: int) -> Findings:
+    """Measure single tasks against peers."""
+    with application(shared):
+        series = measure(player, cases(), rounds)
     return Findings("One task", _HOW, list(series.values()), task_targets(series))
 
 
