@@ -32,9 +32,21 @@ def row(name: str, option: Mapping[str, Any]) -> str:
         kind = ", ".join("`%s`" % choice for choice in option["choices"])
     default = option.get("default")
     shown = "" if default in ("", None, []) else "`%s`" % " ".join(str(default).split()).replace("|", "\\|")
+    if "lookup(" in str(default):
+        shown = _looked_up(str(default))
     if isinstance(default, bool):
         shown = "`%s`" % str(default).lower()
     return "| `%s` | %s | %s | %s |" % (name, kind, shown, meaning)
+
+
+def _looked_up(expression: str) -> str:
+    """Return in words what an expression over the environment gives."""
+    names = re.findall(r"env', '(SLIPWAY_\w+|K8S_\w+)'", expression)
+    shown = " or ".join("`$%s`" % name for name in names)
+    for folder in (".local/state", ".cache"):
+        if folder in expression:
+            shown += ", else below `~/%s/slipway-gitops`" % folder
+    return shown
 
 
 def table(role: Path) -> str:
