@@ -7,6 +7,7 @@ name: both stand in one table. A module without a line in the table fails.
 
 from __future__ import annotations
 
+import json
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,9 @@ from ansible_collections.slipway.gitops.tests.unit.repo import tree
 
 #: An Application of these tests, so that the one of the world is left alone.
 NAME = "examples"
+#: Its own port on the node, since an overlay's can be taken by any other test.
+PORT = 30095
+_OWN_PORT = [{"op": "replace", "path": "/spec/ports/0/nodePort", "value": PORT}]
 #: Together these tell one story: edit, let Argo CD deploy it, look at it, judge it, remove it.
 STORY = ("kustomize_image", "argocd_app", "argocd_app_info", "health_gate")
 Exchange = Mapping[tuple[str, Any], Any]
@@ -58,8 +62,8 @@ def story_setting(world: World) -> Setting:
         ("namespace", "sample"): NAME,
         ("path", "apps/sample/overlays/local"): "apps/sample/overlays/production",
         ("path", "apps/sample/overlays/staging"): "apps/sample/overlays/production",
-        ("url", "http://127.0.0.1:30080/version"): "http://127.0.0.1:30082/version",
-        ("url", "http://127.0.0.1:30080/healthz"): "http://127.0.0.1:30082/healthz",
+        ("url", "http://127.0.0.1:30080/version"): "http://127.0.0.1:%d/version" % PORT,
+        ("url", "http://127.0.0.1:30080/healthz"): "http://127.0.0.1:%d/healthz" % PORT,
         ("stable_for", 15): 3,
     }
     variables = {"world": str(world.folder)}
@@ -143,6 +147,8 @@ def test_examples_of_a_module(module: str, world: World, play: Callable[..., Out
 
 def test_examples_that_tell_a_delivery(world: World, play: Callable[..., Outcome], tmp_path: Path) -> None:
     edit, deploy, look, judge = (examples(module) for module in STORY)
+    patch = {"target": {"kind": "Service"}, "patch": json.dumps(_OWN_PORT)}
+    deploy[0]["slipway.gitops.argocd_app"]["spec"]["source"]["kustomize"] = {"patches": [patch]}
     tasks = [*edit, *deploy[:-1], *look, *judge, deploy[-1]]
     book = tmp_path / "book.yml"
     book.write_text(yaml.safe_dump([_play(story_setting(world), STORY, tasks)]))
