@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import getpass
 import importlib
+import re
 import shutil
 import socket
 import subprocess
@@ -88,7 +89,7 @@ def test_the_examples_of_the_documentation_do_what_they_say(scratch: Scratch, ca
     assert [result["pushed"] for result in results] == [True, False, True, True]
     assert scratch.git("rev-list", "--count", "main^^^..main") == "3"
     assert scratch.git("show", "main:" + FILE) == scratch.git("show", "%s:%s" % (results[0]["commit"], FILE))
-    assert scratch.git("show", "main:" + FILE) == before.replace('newTag: "1"', 'newTag: "2"')
+    assert scratch.git("show", "main:" + FILE) == re.sub(r'newTag: "."', 'newTag: "2"', before)
     assert "Source-Commit: 4b825dc6" in scratch.git("show", "-s", results[2]["commit"])
     assert scratch.git("show", "-s", "--format=%s", "main") == "Roll back sample 2"
     assert '+    newTag: "3"' in outcome.section("Look what a delivery would change")
