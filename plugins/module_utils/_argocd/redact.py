@@ -14,6 +14,8 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _SECRET_WORDS = r"(?:passw(?:or)?d|passphrase|token|api_?key|private_?key|credentials?|secret)"  # noqa: S105  (words, no password)
 _SECRET_KEY = re.compile(_SECRET_WORDS + r"$", re.IGNORECASE)
 _SECRET_LINE = re.compile(r"(?im)^(\s*(?:- )?[\w.\"'-]*" + _SECRET_WORDS + r"[\"']?\s*[:=]\s*)\S.*$")
+_NAMES_SECRET = re.compile(r"\bSecret\b")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 _PASSWORD_IN_URL = re.compile(r"(https?://|://[^/@:\s]+:)[^/@\s]+@", re.IGNORECASE)
 
 
@@ -51,8 +53,8 @@ def safe_text(message: str, limit: int = 1000) -> str:
     Validation errors and diffs quote the offending value; when a message is about a Secret,
     only its length and digest stay, so that two failures can be told apart.
     """
-    if re.search(r"\bSecret\b", message):
+    if _NAMES_SECRET.search(message):
         digest = hashlib.sha256(message.encode()).hexdigest()[:12]
         return "(message about a Secret withheld, sha256:%s; see the Application in the cluster)" % digest
-    text = re.sub(r"[\x00-\x1f\x7f]+", " ", message).strip()
+    text = _CONTROLS.sub(" ", message).strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -25,6 +25,7 @@ _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?\Z")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 _COMMIT = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\Z")
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{4,63}\Z")
+_PASSWORD_IN_URL = re.compile(r"[a-z+]+://[^/@]*:[^/@]*@", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 _ONLY_FOR = {
     "present": ("spec", "labels", "annotations", "finalizers"),
@@ -100,7 +101,7 @@ def _check_spec(spec: Any) -> None:
         if url.lower().startswith("file:") or url.startswith("/"):
             hint = "Argo CD's repo-server has its own file system: serve the repository by SSH or HTTPS."
             raise InvalidInput("spec", "%s.repoURL is a local path" % where, hint)
-        if re.match(r"[a-z+]+://[^/@]*:[^/@]*@", url, re.IGNORECASE):
+        if _PASSWORD_IN_URL.match(url):
             hint = "Every reader of the Application would see it: use a repository Secret of Argo CD."
             raise InvalidInput("spec", "%s.repoURL carries a password" % where, hint)
         for field in ("targetRevision", "path", "chart"):
@@ -138,19 +139,18 @@ def build(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def comparable(app: Optional[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what a person or a controller decided: no status, no bookkeeping of the API server."""
+    """Return what a person or a controller decided: no status, no bookkeeping of the API server.
+
+    What is kept is shared with ``app``, not copied: the bookkeeping alone can be most of it.
+    """
     if app is None:
         return {}
-    kept = {key: copy.deepcopy(value) for key, value in app.items() if key not in ("status", "operation")}
-    metadata = kept.get("metadata") or {}
-    for key in _VOLATILE:
-        metadata.pop(key, None)
-    annotations = metadata.get("annotations") or {}
-    for key in (LAST_APPLIED, "argocd.argoproj.io/refresh"):
-        annotations.pop(key, None)
-    if not annotations:
-        metadata.pop("annotations", None)
-    return kept
+    metadata = {key: value for key, value in (app.get("metadata") or {}).items() if key not in _VOLATILE}
+    annotations = metadata.pop("annotations", None) or {}
+    own = {key: value for key, value in annotations.items() if key not in (LAST_APPLIED, "argocd.argoproj.io/refresh")}
+    if own:
+        metadata["annotations"] = own
+    return {**{key: value for key, value in app.items() if key not in ("status", "operation")}, "metadata": metadata}
 
 
 def finalizers_for(cascade: str, present: list[str]) -> list[str]:
