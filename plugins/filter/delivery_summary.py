@@ -43,7 +43,15 @@ _ENDS = {
     "rolled_back": "ROLLED BACK to {release}, which is verified live",
     "superseded": "SUPERSEDED by a later commit, nothing was rolled back",
     "inconclusive": "INCONCLUSIVE, the evidence could not be had; nothing was rolled back",
+    "timeout": "NOT READY IN TIME, nothing was rolled back",
     "failed": "FAILED",
+    "stuck": "FAILED, and so did the way back to {release}: a person must look",
+    "fenced": "FENCED OFF, another delivery took over; nothing more was written",
+    "unrecorded": "{release} IS VERIFIED LIVE, but that could not be recorded: run it again",
+    "cancelled": "CANCELLED, nothing was rolled back",
+    "held": "REFUSED, it is on hold; nothing was written",
+    "paused": "REFUSED, the environment is paused; nothing was written",
+    "busy": "NOT BEGUN, the environment was busy; nothing was written",
 }
 _MOST_LOG_LINES = 8
 
@@ -59,27 +67,29 @@ def delivery_summary(result: Mapping[str, Any]) -> list[str]:
     ]
     if result.get("commit"):
         lines.append("commit     %s" % result["commit"])
+    if result["verdict"] == "verified":
+        return lines + _times("seconds", result.get("measures"))
     lines += _times("forward", (result.get("failure") or {}).get("measures"))
-    lines += _times("rollback" if result["verdict"] == "rolled_back" else "seconds", result.get("measures"))
-    if result["verdict"] != "verified":
-        lines += _cause(result)
-    return lines
+    lines += _times("rollback", result.get("measures"))
+    return lines + _cause(result)
 
 
 def _times(title: str, measures: Any) -> list[str]:
-    """Return one line with the seconds of each phase and their sum."""
-    if not measures:
+    """Return one line with the seconds of each phase and their sum; none if nothing was measured."""
+    seconds = {name: float(value) for name, value in (measures or {}).items()}
+    if not any(seconds.values()):
         return []
-    phases = ", ".join("%s %.1f" % (name, float(seconds)) for name, seconds in measures.items())
-    return ["%-10s %s; %.1f s in all" % (title, phases, sum(float(value) for value in measures.values()))]
+    phases = ", ".join("%s %.1f" % item for item in seconds.items())
+    return ["%-10s %s; %.1f s in all" % (title, phases, sum(seconds.values()))]
 
 
 def _cause(result: Mapping[str, Any]) -> list[str]:
     """Return why it did not pass: the message, what to do, the container's last words."""
     failure = result.get("failure") or {}
-    lines = ["why        %s" % failure["message"]] if failure.get("message") else []
-    if result.get("message") and result["message"] != failure.get("message"):
-        lines.append("then       %s" % result["message"])
+    told = [str(text).strip() for text in (failure.get("message"), result.get("message")) if str(text or "").strip()]
+    lines = ["%-10s %s" % pair for pair in zip(("why", "then"), dict.fromkeys(told))]
+    if result.get("held"):
+        lines.append("hold       it lasts until a person resumes it")
     diagnosis = failure.get("diagnosis") or {}
     if diagnosis.get("hint"):
         lines.append("hint       %s" % diagnosis["hint"])

@@ -93,6 +93,11 @@ options:
     type: str
     choices: [deploy, rollback]
     default: deploy
+  environment:
+    description:
+      - Environment whose fence is read, when there is no O(lease) to name it.
+      - A queue that was begun anew takes RV(fence) as its floor.
+    type: str
   app:
     description: Application that is delivered, for the commit message and the fence file.
     type: str
@@ -204,6 +209,11 @@ path:
   returned: success
   type: str
   sample: apps/sample/overlays/staging/kustomization.yaml
+fence:
+  description: Number of the delivery that wrote last before this task, 0 if none is known.
+  returned: success
+  type: int
+  sample: 14
 pushed:
   description: Whether a commit was pushed.
   returned: success

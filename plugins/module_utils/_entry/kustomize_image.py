@@ -35,6 +35,7 @@ ARGUMENT_SPEC = merge(
         "images": {"type": "list", "elements": "dict", "required": True, "options": _IMAGE},
         "deny_tags": {"type": "list", "elements": "str", "default": ["latest"]},
         "kind": {"type": "str", "choices": ["deploy", "rollback"], "default": "deploy"},
+        "environment": {"type": "str"},
         "app": {"type": "str"},
         "version": {"type": "str"},
         "commit_message": {"type": "str"},

@@ -50,41 +50,51 @@ def holder(lease: Optional[Mapping[str, object]]) -> Optional[Holder]:
     """Return who writes, from the option ``lease``; None without one."""
     if not lease:
         return None
-    environment = str(lease["environment"]).lower()
-    if not _ENVIRONMENT.fullmatch(environment):
-        raise InvalidInput(
-            "lease.environment", "%r is not a name of 1 to 63 letters, digits and '-'" % environment[:100]
-        )
+    environment = check_environment("lease.environment", str(lease["environment"]))
     fence = int(str(lease["fence"]))
     if fence < 1:
         raise InvalidInput("lease.fence", "%d is not a fence" % fence)
     return Holder(environment, check_line("lease.entry", str(lease["entry"])), fence)
 
 
-def fence_path(who: Holder) -> str:
+def check_environment(option: str, name: str) -> str:
+    """Return the name of an environment in lower case, or raise InvalidInput."""
+    if not _ENVIRONMENT.fullmatch(name.lower()):
+        raise InvalidInput(option, "%r is not a name of 1 to 63 letters, digits and '-'" % name[:100])
+    return name.lower()
+
+
+def fence_path(environment: str) -> str:
     """Return where in the repository the fence of an environment is kept."""
-    return "%s/%s" % (FENCE_FOLDER, who.environment)
+    return "%s/%s" % (FENCE_FOLDER, environment)
+
+
+def read_fence(path: str, stored: Optional[bytes]) -> int:
+    """Return the number of the delivery that wrote last, 0 if none did. Raises CorruptError."""
+    if stored is None:
+        return 0
+    found = _FENCE_LINE.search(_text(stored))
+    if not found:
+        raise CorruptError(
+            "read", "fence file %s" % path, "it holds no line 'fence: NUMBER'", "Restore it from the Git history."
+        )
+    return int(found.group(1))
 
 
 def check_fence(who: Holder, stored: Optional[bytes]) -> None:
     """Raise FencedError when a later delivery has written, CorruptError when it cannot be told."""
-    if stored is None:
-        return
-    text = stored.decode("utf-8", "replace").replace("\r\n", "\n")
-    found = _FENCE_LINE.search(text)
-    if not found:
-        raise CorruptError(
-            "read", "fence file %s" % fence_path(who), "it holds no line 'fence: NUMBER'",
-            "Restore it from the Git history.",
-        )  # fmt: skip
-    number = int(found.group(1))
-    by_other = number == who.fence and "entry: %s" % who.entry not in text.split("\n")
+    number = read_fence(fence_path(who.environment), stored)
+    by_other = number == who.fence and "entry: %s" % who.entry not in _text(stored or b"").split("\n")
     if number > who.fence or by_other:
         raise FencedError(
             "write to", "environment %s" % who.environment,
             "delivery number %d has written there, ours is number %d" % (number, who.fence),
             "Nothing was written.",
         )  # fmt: skip
+
+
+def _text(stored: bytes) -> str:
+    return stored.decode("utf-8", "replace").replace("\r\n", "\n")
 
 
 def render_fence(who: Holder, purpose: Purpose) -> bytes:

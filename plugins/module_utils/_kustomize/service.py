@@ -16,7 +16,18 @@ from .._context import Backoff, Clock, Context
 from .._errors import InvalidInput, SlipwayError, TransientError
 from .._gitref import Author, File, check_path, check_person
 from .._lease import Lease
-from .commit import Holder, Purpose, check_fence, check_purpose, fence_path, holder, message, render_fence
+from .commit import (
+    Holder,
+    Purpose,
+    check_environment,
+    check_fence,
+    check_purpose,
+    fence_path,
+    holder,
+    message,
+    read_fence,
+    render_fence,
+)
 from .document import DocumentError
 from .image import ImageError, Outcome, State, Wish, set_images, wishes
 
@@ -72,6 +83,7 @@ class Request:
     wishes: Sequence[Wish]
     purpose: Purpose
     who: Optional[Holder]
+    environment: str
     author: tuple[str, str]
 
 
@@ -83,6 +95,7 @@ class Plan:
     path: str
     old: File
     outcome: Outcome
+    fence: int = 0
 
     @property
     def changed(self) -> bool:
@@ -106,12 +119,15 @@ def check(params: Mapping[str, Any]) -> Request:
     check_purpose(purpose)
     if not 0 < params["timeout"] <= _DAY_S:  # false for NaN, too
         raise InvalidInput("timeout", "%s is not a number of seconds above zero, up to a day" % params["timeout"])
+    who = holder(params.get("lease"))
+    environment = params.get("environment") or ""
     return Request(
         path=check_path(params["path"]),
         # What was verified once may be restored whatever it is called.
         wishes=wishes(params["images"], [] if exact else params["deny_tags"], exact),
         purpose=purpose,
-        who=holder(params.get("lease")),
+        who=who,
+        environment=who.environment if who else environment and check_environment("environment", environment),
         author=(
             check_person("author_name", params["author_name"]),
             check_person("author_email", params["author_email"]),
@@ -185,13 +201,15 @@ class _Delivery:
 
     def plan(self, tip: str) -> Plan:
         """Return what has to change on ``tip``, or raise why it cannot."""
-        path, who = self._request.path, self._request.who
+        path, who, environment = self._request.path, self._request.who, self._request.environment
         inside = ["%s/%s" % (path, name) if path else name for name in FILE_NAMES]
-        wanted = [*([path] if path else []), *inside, *([fence_path(who)] if who else [])]
+        wanted = [*([path] if path else []), *inside, *([fence_path(environment)] if environment else [])]
         files = self._branch.read(tip, wanted)
+        fence_file = files.pop(fence_path(environment), None)
+        stored = fence_file.data if fence_file else None
         if who:
-            fence = files.pop(fence_path(who))
-            check_fence(who, fence.data if fence else None)
+            check_fence(who, stored)
+        fence = read_fence(fence_path(environment), stored)
         found = [(name, file) for name, file in files.items() if file]
         if len(found) != 1:
             cause = "%s has both %s" % (path or "the top folder", " and ".join(name for name, _file in found))
@@ -200,7 +218,7 @@ class _Delivery:
             raise InvalidInput("path", cause, "Name the file.", code="kustomization_missing")
         name, file = found[0]
         try:
-            return Plan(tip, name, file, set_images(file.data, self._request.wishes))
+            return Plan(tip, name, file, set_images(file.data, self._request.wishes), fence)
         except ImageError as error:
             raise InvalidInput("images", "%s: %s" % (name, error), code="image_missing") from error
         except DocumentError as error:
@@ -210,7 +228,7 @@ class _Delivery:
         request = self._request
         files = {plan.path: File(plan.old.mode, plan.outcome.data)}
         if request.who:
-            files[fence_path(request.who)] = File("100644", render_fence(request.who, request.purpose))
+            files[fence_path(request.who.environment)] = File("100644", render_fence(request.who, request.purpose))
         text = message(request.purpose, request.who, plan.outcome.after)
         author = Author(*request.author, when=self._ports.clock.wall())
         return self._branch.commit(plan.tip, files, text, author)
@@ -263,6 +281,7 @@ def _result(plan: Plan, ctx: Context) -> dict[str, Any]:
         "path": plan.path,
         "before": plan.outcome.before,
         "after": plan.outcome.after,
+        "fence": plan.fence,
     }
     if ctx.diff:
         result["diff"] = {
