@@ -11,7 +11,8 @@ plain run on the controller, the ordinary module does the work: stock behaviour.
 
 from __future__ import annotations
 
-import encodings.ascii  # pylint: disable=unused-import  (codecs are loaded once in the parent, else in every worker)
+# Codecs are loaded once in the parent, else again in every worker.
+import encodings.ascii  # pylint: disable=unused-import
 import encodings.idna  # noqa: F401  # pylint: disable=unused-import
 import importlib.util
 import json

@@ -61,7 +61,7 @@ def renew_lease(lease: Mapping[str, Any], ctx: Context) -> Renewal:
     ports = queue_ports({"lease": lease, "backend": lease.get("backend")}, ctx)
     holder = Holder(lease["entry"], lease["fence"], lease["token"], lease["ttl"], actor_of(ctx.env))
     session = ports.store.write if ports.store.exists() else ports.store.rehearse
-    with session() as tx:  # pylint: disable=not-context-manager  (a bound method that gives one)
+    with session() as tx:  # pylint: disable=not-context-manager
         entry = renew(tx, holder)
     return Renewal(float(lease["ttl"]), entry.cancel_requested)
 

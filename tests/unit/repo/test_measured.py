@@ -40,7 +40,7 @@ def block_problems(text: str, expected: str) -> list[str]:
     """Return what is wrong with the measured blocks of a text."""
     blocks = [(match["command"], match["body"]) for match in BLOCK.finditer(text)]
     if [command for command, _body in blocks] != ["scripts/bench"]:
-        return ["the README needs one block measured by scripts/bench and no other: %s" % [name for name, _ in blocks]]
+        return ["the README needs one block measured by scripts/bench and no other: %s" % [name for name, _body in blocks]]
     return [] if blocks[0][1] == expected else ["the block differs from docs/measured.json: run scripts/bench --record"]
 
 
