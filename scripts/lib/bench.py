@@ -32,10 +32,12 @@ def main(arguments: Sequence[str]) -> int:
     parts: dict[str, Any] = {}
     for name in chosen.part or PARTS:
         console.say("\n== %s" % name)
+        load = measures.Load()
         try:
             parts[name] = PARTS[name](player, shared, chosen.rounds).as_part()
         except RuntimeError as error:
             console.fail(str(error))
+        parts[name]["others_percent"] = load.percent()
         console.say("\n" + "\n".join(measures.table(parts[name])))
     if chosen.record:
         _record(parts, tools)

@@ -44,7 +44,7 @@ class Case:
     action: str
     arguments: Mapping[str, Any]
     way: str
-    count: int = 30
+    count: int = 60
     requests: int = 0
     subject: str = ""
     variables: Mapping[str, Any] = field(default_factory=dict)

@@ -50,7 +50,7 @@ def cases() -> list[Case]:
     return [
         *floors(),
         Case(PING, "ansible.builtin.ping", {}, MODULE, 8),
-        Case(PEER_TITLE, PEER_TITLE, {**kind, **named}, MODULE, 4, 1, OBJECT),
+        Case(PEER_TITLE, PEER_TITLE, {**kind, **named}, MODULE, 5, 1, OBJECT),
         Case(INFO, info, named, OURS_IN_PROCESS, requests=1, subject=OBJECT),
         Case(APP, app, {**named, "spec": SPEC}, OURS_IN_PROCESS, requests=2, subject=OBJECT),
         Case(AS_MODULE, info, named, OURS_AS_MODULE, 6, 1, OBJECT, never),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import resource
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -85,6 +86,29 @@ class Findings:
         }
 
 
+class Load:
+    """Watches how much of the processors others than this command and its children take."""
+
+    def __init__(self) -> None:
+        self._started, self._busy, self._own = time.monotonic(), _busy_s(), _own_s()
+
+    def percent(self) -> int:
+        """Return the others' share of all processors since this object was made."""
+        all_s = (time.monotonic() - self._started) * (os.cpu_count() or 1)
+        return max(0, round(100 * (_busy_s() - self._busy - (_own_s() - self._own)) / all_s))
+
+
+def _busy_s() -> float:
+    """Return the seconds that all processors were busy since the start of the machine."""
+    user, nice, system, _idle, _wait, *rest = map(int, Path("/proc/stat").read_text().splitlines()[0].split()[1:9])
+    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
+
+
+def _own_s() -> float:
+    used = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+    return sum(item.ru_utime + item.ru_stime for item in used)
+
+
 def table(part: Mapping[str, Any]) -> list[str]:
     """Return a part as lines for a terminal."""
     lines = ["%-62s %10s   %s" % (part["title"], "median", "lowest .. highest (rounds)")]
@@ -95,6 +119,9 @@ def table(part: Mapping[str, Any]) -> list[str]:
         verdict = "met" if row["met"] else "MISSED" if row["gates"] else "missed, printed only"
         lines.append("  target: %s: %s: %s" % (row["text"], row["reached"], verdict))
     lines.append("  (%s)" % part["how"])
+    lines.append(
+        "  (meanwhile all others, the cluster among them, took %d %% of the processors)" % part["others_percent"]
+    )
     return lines
 
 
@@ -156,6 +183,7 @@ def markdown(document: Mapping[str, Any]) -> str:
         for row in part["rows"]:
             figures = ["%g %s" % (row[key], row["unit"]) for key in ("median", "low", "high")]
             lines.append("| %s | %s |" % (row["title"], " | ".join(figures)))
-        lines += ["", part["how"] + ".", ""]
+        others = "Meanwhile all others, the cluster among them, took %d %% of the processors." % part["others_percent"]
+        lines += ["", "%s. %s" % (part["how"], others), ""]
         lines += ["- %s: %s" % (row["text"], row["reached"]) for row in part["targets"]]
     return "\n".join(lines) + "\n"
