@@ -11,7 +11,6 @@ environment are not used, and size and time are bounded whatever the server does
 from __future__ import annotations
 
 import http.client
-import io
 import socket
 import ssl
 from typing import Any, Optional
@@ -21,6 +20,7 @@ from ._context import Clock
 from ._errors import InvalidInput
 from ._gate.http_check import Answer, HttpCheck
 from ._gate.url import port_of, refuse_address
+from ._wire import Wire, resolve
 
 MAX_BODY = 1024 * 1024
 
@@ -42,7 +42,7 @@ class HttpProbe:
         url = urlsplit(check.url)
         context = _tls(check.ca_cert) if url.scheme == "https" else None
         try:
-            addresses = socket.getaddrinfo(url.hostname, port_of(url), type=socket.SOCK_STREAM)
+            addresses = resolve(url.hostname or "", port_of(url), check.timeout_s)
         except (OSError, UnicodeError) as error:
             return Answer(fault="%s does not resolve (%s)" % (url.hostname, error), is_evidence=False)
         for address in addresses:
@@ -68,7 +68,7 @@ class HttpProbe:
         try:
             if context is not None:
                 raw = context.wrap_socket(raw, server_hostname=url.hostname)
-            return self._exchange(_BoundedSocket(_Limit(raw, deadline, self._clock)), check, url)
+            return self._exchange(Wire(raw, self._clock, deadline), check, url)
         finally:
             raw.close()
 
@@ -90,7 +90,7 @@ class HttpProbe:
             raise refusal
         return None
 
-    def _exchange(self, bounded: _BoundedSocket, check: HttpCheck, url: SplitResult) -> Answer:
+    def _exchange(self, bounded: Wire, check: HttpCheck, url: SplitResult) -> Answer:
         connection = http.client.HTTPConnection(url.hostname or "", port_of(url))
         connection.sock = bounded
         headers = {"User-Agent": self._agent, "Accept-Encoding": "identity", "Connection": "close"}
@@ -104,50 +104,6 @@ class HttpProbe:
         if len(body) > MAX_BODY:
             return Answer(response.status, fault="the body is larger than %d bytes" % MAX_BODY)
         return Answer(response.status, body)
-
-
-class _Limit:
-    """Gives every operation on a socket what is left until one common deadline."""
-
-    def __init__(self, raw: socket.socket, deadline: float, clock: Clock) -> None:
-        self.raw = raw
-        self._deadline = deadline
-        self._clock = clock
-
-    def apply(self) -> socket.socket:
-        left = self._deadline - self._clock.monotonic()
-        if left <= 0:
-            raise socket.timeout("time is up")
-        self.raw.settimeout(left)
-        return self.raw
-
-
-class _BoundedSocket:
-    """What http.client uses of a socket; closing is left to the owner of the real one."""
-
-    def __init__(self, limit: _Limit) -> None:
-        self._limit = limit
-
-    def sendall(self, data: bytes) -> None:
-        self._limit.apply().sendall(data)
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_BoundedReader(self._limit))
-
-    def close(self) -> None:
-        """Do nothing: http.client closes early, while the body is still to be read."""
-
-
-class _BoundedReader(io.RawIOBase):
-    def __init__(self, limit: _Limit) -> None:
-        super().__init__()
-        self._limit = limit
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        return self._limit.apply().recv_into(buffer)
 
 
 def _tls(ca_cert: str) -> ssl.SSLContext:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from typing import Any, Callable, Iterator, Mapping
 
 from .._argocd.ports import Ports, Sight
@@ -68,17 +69,19 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """Build the ports and bring the Application to the wanted state."""
     validate(params)  # before anything is opened, read or sent
     clock = SystemClock()
-    client = connect(load_settings(params, ctx), clock, ctx.agent)
+    client = connect(load_settings(params, ctx), clock, ctx.agent, params["wait_timeout"])
 
     def observe(namespace: str, name: str, deadline: float) -> Iterator[Sight]:
         path = object_path(APPLICATIONS, namespace)
         observer = Observer(client, [Stream("app", path, field_selector="metadata.name=" + name)], clock)
-        for seen in observer.snapshots(deadline):
-            yield Sight(seen["app"].get(name), observer.faults.get("app"))
+        with closing(observer.snapshots(deadline)) as snapshots:
+            for seen in snapshots:
+                yield Sight(seen["app"].get(name), observer.faults.get("app"))
 
     lease = lease_of(params, ctx)
     ask = _oracle(params["expected"], ctx, clock, lease) if params.get("expected") else _nobody
-    return manage(params, Ports(client, clock, observe, lambda: os.urandom(8).hex(), ask, lease), ctx)
+    with closing(client):
+        return manage(params, Ports(client, clock, observe, lambda: os.urandom(8).hex(), ask, lease), ctx)
 
 
 def _nobody(_ours: str, _other: str) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any, Mapping
 
 from .._argocd.info import run as read
@@ -25,7 +26,8 @@ _OPTIONS: dict[str, Any] = {
 
 def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """Connect and read."""
-    return read(params, connect(load_settings(params, ctx), SystemClock(), ctx.agent))
+    with closing(connect(load_settings(params, ctx), SystemClock(), ctx.agent)) as client:
+        return read(params, client)
 
 
 ENTRY = Entry(

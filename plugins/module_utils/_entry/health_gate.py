@@ -64,7 +64,8 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
             from .._kube.auth import load_settings
             from .._kube.client import connect
 
-            return opened.enter_context(closing(connect(load_settings(params, ctx), clock, ctx.agent)))
+            client = connect(load_settings(params, ctx), clock, ctx.agent, params["wait_timeout"])
+            return opened.enter_context(closing(client))
 
         ports = service.Ports(connect_kube, _observer(clock), _asker(clock, ctx), clock, lease_of(params, ctx))
         return service.run(params, ports, ctx)

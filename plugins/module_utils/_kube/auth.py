@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from dataclasses import replace
 from typing import Any, Mapping
 
 from .._context import Context
-from .._errors import InvalidInput, PermanentError, TransientError
+from .._errors import InvalidInput, PermanentError, SlipwayError
 from .kubeconfig import KubeSettings, overlay, parse
 
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -26,7 +25,7 @@ def load_settings(params: Mapping[str, Any], ctx: Context) -> KubeSettings:
     Raises InvalidInput (option ``kubeconfig``, ``context`` or ``host``) when nothing
     usable is found. Every credential found is registered with ``ctx.secrets``.
     """
-    path = params.get("kubeconfig") or ctx.env.get("KUBECONFIG", "").split(os.pathsep)[0]
+    path = params.get("kubeconfig") or _first(ctx.env.get("KUBECONFIG", ""))
     default = os.path.join(ctx.env.get("HOME", "/"), ".kube", "config")
     if path:
         settings = _from_file(os.path.expanduser(path), params.get("context"))
@@ -41,12 +40,29 @@ def load_settings(params: Mapping[str, Any], ctx: Context) -> KubeSettings:
             "kubeconfig", "no cluster is named: no kubeconfig, no host, not in a pod", "Set 'kubeconfig'."
         )
     settings = overlay(settings, params)
-    settings = _with_exec_token(settings, params, ctx)
-    for secret in (settings.token, settings.key_data):
-        ctx.secrets.add(secret)
     if not settings.verify:
         ctx.warn("The certificate of %s is not verified; set ca_cert instead." % settings.server)
-    return settings
+    return _with_credentials(settings, params, ctx)
+
+
+def _first(paths: str) -> str:
+    """Return the first path of the variable KUBECONFIG; files are not merged."""
+    return next((path for path in paths.split(os.pathsep) if path), "")
+
+
+def _with_credentials(settings: KubeSettings, params: Mapping[str, Any], ctx: Context) -> KubeSettings:
+    """Get what expires (a projected token, the answer of a program), so that it can be got again."""
+    current = _with_exec_token(settings, params, ctx) if settings.exec_spec else settings
+    if current.token_file:
+        current = replace(current, token=read_text(current.token_file, "kubeconfig").strip())
+    for secret in (current.token, current.key_data):
+        ctx.secrets.add(secret)
+    if not (current.token.isascii() and current.token.isprintable()):
+        option = "api_key" if params.get("api_key") else "kubeconfig"
+        raise InvalidInput(option, "the token holds characters that no token has, such as a line end")
+    if settings.exec_spec or settings.token_file:
+        current = replace(current, renew=lambda: _with_credentials(settings, params, ctx))
+    return current
 
 
 def read_text(path: str, option: str) -> str:
@@ -91,44 +107,46 @@ def _from_service_account(env: Mapping[str, str]) -> KubeSettings:
 
 
 def _with_exec_token(settings: KubeSettings, params: Mapping[str, Any], ctx: Context) -> KubeSettings:
-    """Run the credential program of the kubeconfig, when there is one and it is allowed."""
-    spec = settings.exec_spec
-    if not spec:
-        return settings
+    """Run the credential program of the kubeconfig, if it is allowed."""
+    spec: Mapping[str, Any] = settings.exec_spec or {}
+    program = str(spec.get("command") or "")
     if not params.get("allow_exec_auth"):
         raise InvalidInput(
             "allow_exec_auth",
-            "%s runs the program '%s' to get credentials" % (settings.source, spec.get("command")),
+            "%s runs the program '%s' to get credentials" % (settings.source, program),
             "Set it to true if you trust that file.",
         )
+    if os.sep in program:  # a relative path is meant from the kubeconfig, a bare name from PATH
+        program = os.path.join(os.path.dirname(os.path.abspath(settings.source)), program)
     env = dict(ctx.env)
     env.update({str(item["name"]): str(item["value"]) for item in spec.get("env") or []})
     env["KUBERNETES_EXEC_INFO"] = json.dumps(
         {"apiVersion": spec.get("apiVersion"), "kind": "ExecCredential", "spec": {"interactive": False}}
     )
-    status = _run_exec([str(spec.get("command"))] + [str(arg) for arg in spec.get("args") or []], env, settings.source)
-    token, cert, key = (
-        status.get(name, "") for name in ("token", "clientCertificateData", "clientKeyData")
-    )
-    ctx.secrets.add(token)
+    status = _run_exec([program] + [str(arg) for arg in spec.get("args") or []], env, settings.source)
+    token, cert, key = (str(status.get(name) or "") for name in ("token", "clientCertificateData", "clientKeyData"))
     ctx.secrets.add(key)
     return replace(settings, token=token, cert_data=_b64(cert), key_data=_b64(key), exec_spec=None)
 
 
 def _run_exec(argv: list[str], env: Mapping[str, str], source: str) -> Mapping[str, Any]:
+    """Return the ``status`` that a credential program prints. What it says otherwise may hold secrets."""
+    from .._process import Command, run  # most clusters need no program
+
     resource = "the program '%s' of %s" % (argv[0], source)
     try:
-        done = subprocess.run(
-            argv, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, timeout=_EXEC_TIMEOUT_S, check=False
-        )
-        status = json.loads(done.stdout).get("status") or {} if done.returncode == 0 else {}
-    except subprocess.TimeoutExpired as error:
-        raise TransientError("run", resource, "no answer in %d s" % _EXEC_TIMEOUT_S, code="auth") from error
-    except (OSError, ValueError, AttributeError) as error:
-        raise PermanentError("run", resource, type(error).__name__, code="auth") from error
-    if not status:
+        done = run(Command(argv, env, _EXEC_TIMEOUT_S))
+        status = json.loads(done.stdout).get("status") if done.returncode == 0 else None
+    except SlipwayError as error:
+        error.what, error.resource, error.code = "run", resource, "auth"
+        raise
+    except (ValueError, AttributeError):
+        raise PermanentError("run", resource, "it did not print an ExecCredential", code="auth") from None
+    if done.returncode:
         raise PermanentError("run", resource, "it ended with status %d" % done.returncode, code="auth")
-    return dict(status)
+    if not isinstance(status, Mapping):
+        raise PermanentError("run", resource, "it printed no credentials", code="auth")
+    return status
 
 
 def _b64(pem: str) -> str:

@@ -7,27 +7,31 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import random
-from typing import Any, Iterator, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional, TypeVar
 
 from .._context import Backoff, Clock
-from .._errors import (
-    Forbidden,
-    InvalidInput,
-    NotFound,
-    PermanentError,
-    SlipwayError,
-    TransientError,
-)
-from .auth import read_text
+from .._errors import InvalidInput, PermanentError, SlipwayError, TransientError
+from .failure import failure, no_json
 from .kubeconfig import KubeSettings
 from .paths import with_query
-from .transport import READ_TIMEOUT_S, Connection
+from .transport import Connection
 
+T = TypeVar("T")
+#: What reading raises when a connection breaks; ValueError for what is only half there.
+_BROKEN = (OSError, http.client.HTTPException, ValueError)
 _MERGE = "application/merge-patch+json"
 _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
+#: How long a fault is ridden out, and how long when the server itself said when to come back.
 _RETRY_FOR_S = 20.0
+_ASKED_TO_WAIT_S = 60.0
+#: Longest time of one request; shortest too, for what has to be said after the deadline.
+_REQUEST_S = 120.0
+_LEAST_S = 3.0
+#: The API server sends a bookmark about every minute: a stream that says less is dead.
+_STREAM_IDLE_S = 75.0
 
 
 class WatchEvent(NamedTuple):
@@ -38,22 +42,32 @@ class WatchEvent(NamedTuple):
 
 
 class KubeClient:
-    """One identity on one cluster over one connection. Not thread-safe: use :meth:`clone`."""
+    """One identity on one cluster over one connection. Not thread-safe: use :meth:`clone`.
 
-    def __init__(self, settings: KubeSettings, clock: Clock, agent: str) -> None:
+    ``deadline`` (of the monotonic clock) is when the caller wants to be through: no request
+    is repeated after it, and one that hangs is given up a few seconds later at most.
+    """
+
+    def __init__(self, settings: KubeSettings, clock: Clock, agent: str, deadline: float = math.inf) -> None:
         self.settings = settings
         self._clock = clock
         self._agent = agent
-        self._token = settings.token
-        self._connection = Connection(settings)
+        self._deadline = deadline
+        self._is_interrupted = False
+        self._connection = Connection(settings, clock)
 
     def clone(self) -> KubeClient:
         """Return a client with a connection of its own, for another thread."""
-        return KubeClient(self.settings, self._clock, self._agent)
+        return KubeClient(self.settings, self._clock, self._agent, self._deadline)
 
     def close(self) -> None:
-        """End the connection, also under a thread that is blocked reading from it."""
+        """Close the connection; called by the thread that uses the client."""
         self._connection.close()
+
+    def interrupt(self) -> None:
+        """Let the thread that uses the client run into an error soon, whatever it waits for."""
+        self._is_interrupted = True
+        self._connection.interrupt()
 
     def get(self, path: str, query: Optional[Mapping[str, str]] = None) -> dict[str, Any]:
         """Return an object. Raises NotFound."""
@@ -65,7 +79,7 @@ class KubeClient:
 
     def get_text(self, path: str, query: Optional[Mapping[str, str]] = None) -> str:
         """Return the body as text, for container logs. Undecodable bytes are replaced."""
-        return self._send("GET", with_query(path, query)).decode("utf-8", "replace")
+        return self._send("GET", with_query(path, query), lambda _type, raw: raw.decode("utf-8", "replace"))
 
     def apply(
         self, path: str, body: Mapping[str, Any], manager: str, force: bool = False, dry_run: bool = False
@@ -108,18 +122,24 @@ class KubeClient:
             "labelSelector": selectors[0],
             "fieldSelector": selectors[1],
         }
-        response = self._once("GET", with_query(path, query), None, _JSON)
-        self._connection.limit(300.0)
         try:
+            response = self._open_stream(with_query(path, query))
             for line in iter(response.readline, b""):
-                event = json.loads(line)
-                if event["type"] == "ERROR":
-                    raise _failure(int(event["object"].get("code") or 500), json.dumps(event["object"]), "GET", path)
-                yield WatchEvent(event["type"], event["object"])
-        except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
+                yield _event(line, path)
+        except _BROKEN as error:
             raise TransientError("watch", path, "the stream was cut (%s)" % type(error).__name__, code="cut") from error
         finally:
             self._connection.close()
+
+    def _open_stream(self, path: str) -> http.client.HTTPResponse:
+        try:
+            response = self._once("GET", path, None, _JSON)
+        except PermanentError as error:
+            if error.code != "auth" or not self._renew():
+                raise
+            response = self._once("GET", path, None, _JSON)
+        self._connection.allow(_STREAM_IDLE_S)
+        return response
 
     @staticmethod
     def _dry(path: str, query: Mapping[str, str], dry_run: bool) -> str:
@@ -128,40 +148,52 @@ class KubeClient:
     def _json(
         self, method: str, path: str, body: Optional[Mapping[str, Any]] = None, content_type: str = _JSON
     ) -> dict[str, Any]:
-        raw = self._send(method, path, body, content_type)
-        try:
+        def parse(answered: str, raw: bytes) -> dict[str, Any]:
+            if answered and "json" not in answered:
+                raise no_json(path, answered)
             answer = json.loads(raw)
-        except ValueError as error:
-            raise TransientError(method.lower(), path, "the answer is not JSON", code="cut") from error
-        return dict(answer)
+            if not isinstance(answer, dict):
+                raise ValueError("a JSON object was expected")
+            return answer
+
+        return self._send(method, path, parse, body, content_type)
 
     def _send(
-        self, method: str, path: str, body: Optional[Mapping[str, Any]] = None, content_type: str = _JSON
-    ) -> bytes:
-        """Send with retries of what is safe to repeat: everything but POST, and a POST that was refused unread."""
+        self,
+        method: str,
+        path: str,
+        parse: Callable[[str, bytes], T],
+        body: Optional[Mapping[str, Any]] = None,
+        content_type: str = _JSON,
+    ) -> T:
+        """Send, with retries of what is safe to repeat: everything but POST, and a POST that was refused unread.
+
+        ``parse`` gets the type and the bytes of the answer; its ValueError counts as half an answer.
+        """
         payload = json.dumps(body).encode() if body is not None else None
         backoff = Backoff(0.1, 5.0, random.random)
-        deadline = self._clock.monotonic() + _RETRY_FOR_S
+        started = self._clock.monotonic()
         has_renewed = False
         while True:
             try:
                 response = self._once(method, path, payload, content_type)
-                return response.read()
-            except (OSError, http.client.HTTPException) as error:
+                return parse(response.headers.get("Content-Type") or "", response.read())
+            except _BROKEN as error:
                 self._connection.close()
-                fault: SlipwayError = TransientError(
-                    method.lower(), path, "the answer was cut (%s)" % type(error).__name__, code="cut"
-                )
+                cause = "the answer was cut (%s)" % type(error).__name__
+                fault: SlipwayError = TransientError(method.lower(), path.split("?", maxsplit=1)[0], cause, code="cut")
             except SlipwayError as error:
                 fault = error
-            if fault.code == "auth" and self.settings.token_file and not has_renewed:
-                has_renewed, self._token = True, ""  # a projected token is rotated under us
+            if fault.code == "auth" and not has_renewed and self._renew():
+                has_renewed = True
                 continue
             if fault.code == "cut" and self._connection.is_reused and method != "POST":
                 self._connection.is_reused = False  # a keep-alive that ended while idle is no fault
                 continue
-            delay = max(backoff.delay(), getattr(fault, "retry_after_s", 0.0))
-            if not _is_repeatable(fault, method) or self._clock.monotonic() + delay > deadline:
+            asked_s = getattr(fault, "retry_after_s", 0.0)
+            delay = max(backoff.delay(), asked_s)
+            until = min(started + (_ASKED_TO_WAIT_S if asked_s else _RETRY_FOR_S), self._deadline)
+            if self._is_interrupted or not _is_repeatable(fault, method) or self._clock.monotonic() + delay > until:
                 raise fault
             self._clock.sleep(delay)
 
@@ -169,22 +201,42 @@ class KubeClient:
         headers = {"User-Agent": self._agent, "Accept": "application/json"}
         if payload is not None:
             headers["Content-Type"] = content_type
-        if not self._token and self.settings.token_file:
-            self._token = read_text(self.settings.token_file, "kubeconfig").strip()
-        if self._token:
-            headers["Authorization"] = "Bearer " + self._token
-        response = self._connection.send(method, path, payload, headers)
-        self._connection.limit(READ_TIMEOUT_S)
-        if response.status >= 400:
-            fault = _failure(response.status, response.read().decode("utf-8", "replace"), method, path)
-            setattr(fault, "retry_after_s", _seconds(response.headers.get("Retry-After")))
-            raise fault
+        if self.settings.token:
+            headers["Authorization"] = "Bearer " + self.settings.token
+        left_s = self._deadline - self._clock.monotonic()
+        within_s = max(_LEAST_S, min(left_s, _REQUEST_S))
+        response = self._connection.send(method, path, payload, headers, within_s)
+        if response.status >= 300:
+            text = response.read().decode("utf-8", "replace")
+            raise failure(response.status, text, method, path, response.headers.get("Retry-After"))
         return response
 
+    def _renew(self) -> bool:
+        """Get fresh credentials after a refusal; False when there are no others."""
+        before = self.settings
+        after = before.renew() if before.renew else before
+        if after == before:
+            return False
+        self.settings = after
+        if (after.cert_data, after.key_data) != (before.cert_data, before.key_data):
+            self._connection.close()
+            self._connection = Connection(after, self._clock)
+            if self._is_interrupted:
+                self._connection.interrupt()
+        return True
 
-def _seconds(header: Optional[str]) -> float:
-    """Return a Retry-After in seconds, at most 30; a date or nonsense counts as none."""
-    return float(min(int(header), 30)) if header and header.isdigit() else 0.0
+
+def _event(line: bytes, path: str) -> WatchEvent:
+    """Return one event of a stream. Raises the error that it stands for; ValueError when it is none."""
+    event = json.loads(line)
+    try:
+        kind, item = str(event["type"]), event["object"]
+        if kind == "ERROR":
+            raise failure(int(item.get("code") or 500), json.dumps(item), "GET", path)
+        str(item["metadata"]["resourceVersion"])
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError("not an event of a watch") from error
+    return WatchEvent(kind, item)
 
 
 def _is_repeatable(fault: SlipwayError, method: str) -> bool:
@@ -194,48 +246,11 @@ def _is_repeatable(fault: SlipwayError, method: str) -> bool:
     return fault.code in ("cut", "server_error") and method != "POST"
 
 
-_CODES: dict[int, tuple[type[SlipwayError], str]] = {
-    400: (PermanentError, "invalid"),
-    401: (PermanentError, "auth"),
-    403: (Forbidden, "forbidden"),
-    404: (NotFound, "not_found"),
-    405: (PermanentError, "not_supported"),
-    409: (TransientError, "conflict"),
-    410: (TransientError, "gone"),
-    415: (PermanentError, "invalid"),
-    422: (PermanentError, "invalid"),
-    429: (TransientError, "too_many_requests"),
-}
-_VERBS = {"GET": "read", "PATCH": "apply", "POST": "create", "PUT": "replace", "DELETE": "delete"}
-_HINTS = {
-    "auth": "The credentials are missing, expired or for another cluster.",
-    "forbidden": "Grant this right to the identity in use, or use another kubeconfig or context.",
-}
+def connect(settings: KubeSettings, clock: Clock, agent: str, within_s: float = math.inf) -> KubeClient:
+    """Return a client for a task that has ``within_s`` seconds; nothing is sent yet.
 
-
-def _failure(status: int, body: str, method: str, path: str) -> SlipwayError:
-    """Return the typed error for a refused request; the cause is the server's own message."""
-    try:
-        document = json.loads(body)
-        message, reason = str(document.get("message") or ""), str(document.get("reason") or "")
-        causes = (document.get("details") or {}).get("causes") or []
-    except (ValueError, AttributeError):
-        message, reason, causes = body.strip()[:300], "", []
-    if "/secrets" in path:
-        message = "%s (message withheld: it may quote the Secret)" % (reason or status)
-    kind, code = _CODES.get(status, (TransientError if status >= 500 else PermanentError, "server_error"))
-    if status == 409 and any(item.get("reason") == "FieldManagerConflict" for item in causes):
-        kind, code = PermanentError, "field_conflict"
-    if status == 409 and reason == "AlreadyExists":
-        kind, code = PermanentError, "already_exists"
-    if status == 500 and message.startswith("failed to create typed patch object"):
-        kind, code = PermanentError, "invalid"  # server-side apply refuses an unknown field with a 500
-    resource = path.split("?", 1)[0]
-    return kind(_VERBS.get(method, method), resource, message or "HTTP status %d" % status, _HINTS.get(code, ""), code)
-
-
-def connect(settings: KubeSettings, clock: Clock, agent: str) -> KubeClient:
-    """Return a client; nothing is sent yet. Raises InvalidInput for unusable settings."""
+    Raises InvalidInput for unusable settings.
+    """
     if not settings.server:
         raise InvalidInput("host", "no API server is named")
-    return KubeClient(settings, clock, agent)
+    return KubeClient(settings, clock, agent, clock.monotonic() + within_s)

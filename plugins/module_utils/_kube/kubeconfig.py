@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Mapping, Optional
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable, Mapping, Optional
 
 from .._errors import InvalidInput
 
 
 @dataclass(frozen=True)
 class KubeSettings:
-    """How to reach one API server as one identity. Data fields hold base64 text as in the file."""
+    """How to reach one API server as one identity. Data fields hold base64 text as in the file.
+
+    ``renew`` returns the settings with fresh credentials, where these expire by design: a
+    projected token that is rotated in its file, the answer of a credential program.
+    """
 
     server: str
     context: str = ""
@@ -23,14 +27,15 @@ class KubeSettings:
     ca_file: str = ""
     cert_data: str = ""
     cert_file: str = ""
-    key_data: str = ""
+    key_data: str = field(default="", repr=False)
     key_file: str = ""
-    token: str = ""
+    token: str = field(default="", repr=False)
     token_file: str = ""
     verify: bool = True
     server_name: str = ""
     proxy: str = ""
-    exec_spec: Optional[Mapping[str, Any]] = None
+    exec_spec: Optional[Mapping[str, Any]] = field(default=None, repr=False)
+    renew: Optional[Callable[[], KubeSettings]] = field(default=None, repr=False, compare=False)
 
 
 def _named(document: Mapping[str, Any], kind: str, name: str, source: str) -> Mapping[str, Any]:

@@ -15,16 +15,19 @@ import queue
 import random
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Iterator, Optional
+from typing import TYPE_CHECKING, Any, Generator, NamedTuple, Optional
 
 from .._context import Backoff, Clock
-from .._errors import SlipwayError
+from .._errors import PermanentError, SlipwayError
 
 if TYPE_CHECKING:
     from .client import KubeClient
 from .stream import Objects, Stream
 
 _POLL_S = 1.0
+#: A stream that ends sooner than this, that often in a row, is not to be trusted.
+_LASTING_S = 1.0
+_BRIEF = 3
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,14 @@ class _News:
     object: dict[str, Any]
     items: Optional[Objects] = None
     fault: Optional[SlipwayError] = None
+
+
+class _Desk(NamedTuple):
+    """Where a stream's thread reports to, and what tells it to stop."""
+
+    news: queue.Queue[_News]
+    ended: threading.Event
+    clock: Clock
 
 
 def _key(item: dict[str, Any]) -> str:
@@ -55,7 +66,7 @@ class Observer:
         self._state: dict[str, Objects] = {}
         self.faults: dict[str, SlipwayError] = {}
 
-    def snapshots(self, deadline: float, tick_s: float = 1.0) -> Iterator[dict[str, Objects]]:
+    def snapshots(self, deadline: float, tick_s: float = 1.0) -> Generator[dict[str, Objects], None, None]:
         """Yield {stream: {name: object}}: first at once, then at every change and every ``tick_s``.
 
         Ends at ``deadline`` (of the monotonic clock). The first LIST raises what it meets;
@@ -73,12 +84,13 @@ class Observer:
         finally:
             self._ended.set()
             for client in self._clients:
-                client.close()
+                client.interrupt()
 
     def _list(self, stream: Stream) -> str:
         answer = self._client.list(stream.path, stream.label_selector, stream.field_selector)
-        self._state[stream.name] = {_key(item): item for item in answer.get("items") or []}
-        return str(answer["metadata"]["resourceVersion"])
+        version = _version_of(answer, stream)
+        self._state[stream.name] = _objects(answer)
+        return version
 
     def _collect(self, wait_s: float) -> None:
         """Take in the next news, waiting for it, and all that came with it."""
@@ -105,40 +117,92 @@ class Observer:
     def _start(self, stream: Stream, version: str) -> None:
         client = self._client.clone()
         self._clients.append(client)
+        follower = _Follower(stream, client, version, _Desk(self._news, self._ended, self._clock))
         # A daemon, because a task timeout must be able to end the worker at any moment.
-        threading.Thread(target=self._follow, args=(stream, client, version), daemon=True).start()
+        threading.Thread(target=follower.run, daemon=True).start()
 
-    def _follow(self, stream: Stream, client: KubeClient, version: str) -> None:
-        """Keep one stream alive until the observer ends."""
-        backoff = Backoff(0.1, 5.0, random.random)
-        can_watch = True
+
+class _Follower:
+    """Keeps one stream alive, in a thread of its own, until ``ended``."""
+
+    def __init__(self, stream: Stream, client: KubeClient, version: str, desk: _Desk) -> None:
+        self._stream = stream
+        self._client = client
+        self._version = version
+        self._news, self._ended, self._clock = desk
+        self._can_watch = True
+        self._rest()
+
+    def _rest(self) -> None:
+        """Begin anew to count what goes wrong."""
+        self._brief = 0
+        self._backoff = Backoff(0.1, 2.0, random.random)
+
+    def run(self) -> None:
+        """Follow the stream. Whatever happens here is reported: silence would look like a quiet cluster."""
         while not self._ended.is_set():
             try:
-                if not version:
-                    version = self._relist(stream, client)
-                if not can_watch:
-                    version = ""
-                    self._ended.wait(_POLL_S)
-                    continue
-                for event in client.watch(stream.path, version, (stream.label_selector, stream.field_selector)):
-                    version = str(event.object["metadata"]["resourceVersion"])
-                    if event.type != "BOOKMARK":
-                        self._news.put(_News(stream.name, event.type, event.object))
-                    backoff = Backoff(0.1, 5.0, random.random)
+                self._step()
             except SlipwayError as error:
-                if error.code == "forbidden" and can_watch and version:
-                    can_watch, version = False, ""
-                    continue
-                if error.code == "cut":
-                    self._ended.wait(backoff.delay())
-                    continue
-                version = ""  # a LIST shows what was missed, and that the trouble is over
-                if not self._ended.is_set() and error.code != "gone":
-                    self._news.put(_News(stream.name, "FAULT", {}, fault=error))
-                self._ended.wait(backoff.delay())
+                self._take(error)
+            except Exception as error:  # a defect of ours
+                self._take(PermanentError("watch", self._stream.path, "unexpected %r" % error, code="defect"))
+        self._client.close()
 
-    def _relist(self, stream: Stream, client: KubeClient) -> str:
-        answer = client.list(stream.path, stream.label_selector, stream.field_selector)
-        items = {_key(item): item for item in answer.get("items") or []}
+    def _step(self) -> None:
+        if not self._version:
+            self._version = self._relist()
+        if self._can_watch:
+            self._watch()
+        else:
+            self._version = ""
+            self._ended.wait(_POLL_S)
+
+    def _watch(self) -> None:
+        """Pass on one stream until it ends; one that never lasts is looked after by LIST."""
+        began = self._clock.monotonic()
+        stream = self._stream
+        try:
+            for event in self._client.watch(stream.path, self._version, (stream.label_selector, stream.field_selector)):
+                self._version = str(event.object["metadata"]["resourceVersion"])
+                if event.type != "BOOKMARK":
+                    self._news.put(_News(stream.name, event.type, event.object))
+        except SlipwayError as error:
+            if error.code != "cut":
+                raise
+        if self._clock.monotonic() - began >= _LASTING_S:
+            self._rest()
+            return
+        self._brief += 1
+        if self._brief >= _BRIEF:
+            self._version = ""  # a LIST tells whether the API server is there at all
+        self._ended.wait(self._backoff.delay())
+
+    def _take(self, error: SlipwayError) -> None:
+        """Report trouble, unless there is a way around it."""
+        is_watching = bool(self._version)
+        self._version = ""  # a LIST shows what was missed, and that the trouble is over
+        if error.code == "forbidden" and is_watching and self._can_watch:
+            self._can_watch = False
+            return
+        if error.code != "gone" and not self._ended.is_set():
+            self._news.put(_News(self._stream.name, "FAULT", {}, fault=error))
+        self._ended.wait(self._backoff.delay())
+
+    def _relist(self) -> str:
+        stream = self._stream
+        answer = self._client.list(stream.path, stream.label_selector, stream.field_selector)
+        items, version = _objects(answer), _version_of(answer, stream)
         self._news.put(_News(stream.name, "LIST", {}, items=items))
-        return str(answer["metadata"]["resourceVersion"])
+        return version
+
+
+def _objects(answer: dict[str, Any]) -> Objects:
+    return {_key(item): item for item in answer.get("items") or []}
+
+
+def _version_of(answer: dict[str, Any], stream: Stream) -> str:
+    version = (answer.get("metadata") or {}).get("resourceVersion")
+    if not version:
+        raise PermanentError("list", stream.path, "the answer is not a list of objects", code="not_an_api")
+    return str(version)
