@@ -25,11 +25,12 @@ END = "<!-- /measured -->"
 
 @dataclass
 class Series:
-    """One thing measured several times. ``unit`` is "ms" or "s"."""
+    """One thing measured several times. ``unit`` is "ms" or "s"; a ``detail`` is not for the README."""
 
     title: str
     unit: str
     values: list[float] = field(default_factory=list)
+    detail: bool = False
 
     @property
     def median(self) -> float:
@@ -45,6 +46,7 @@ class Series:
             "low": rounded(min(self.values), self.unit),
             "high": rounded(max(self.values), self.unit),
             "rounds": len(self.values),
+            "detail": self.detail,
         }
 
 
@@ -180,10 +182,11 @@ def markdown(document: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     for part in document["parts"].values():
         lines += ["", "| %s | median | lowest | highest |" % part["title"], "| --- | ---: | ---: | ---: |"]
-        for row in part["rows"]:
+        for row in (row for row in part["rows"] if not row["detail"]):
             figures = ["%g %s" % (row[key], row["unit"]) for key in ("median", "low", "high")]
             lines.append("| %s | %s |" % (row["title"], " | ".join(figures)))
         others = "Meanwhile all others, the cluster among them, took %d %% of the processors." % part["others_percent"]
         lines += ["", "%s. %s" % (part["how"], others), ""]
-        lines += ["- %s: %s" % (row["text"], row["reached"]) for row in part["targets"]]
+        verdicts = {True: "met", False: "missed"}
+        lines += ["- %s: %s, %s" % (row["text"], row["reached"], verdicts[row["met"]]) for row in part["targets"]]
     return "\n".join(lines) + "\n"
