@@ -152,6 +152,6 @@ def _target(text: str, is_met: bool, reached: str, gates: bool = False) -> Targe
 
 
 _HOW = (
-    "Per task: wall time of a playbook with many such tasks less that of one with none, divided by their number; series "
-    "interleaved, the path of every run proven by the API server's audit log"
+    "Per task: wall time of a playbook with many such tasks less that of one with none, divided by their number; "
+    "series interleaved, the path of every run proven by the API server's audit log"
 )
