@@ -22,6 +22,9 @@ class Clock(Protocol):
         """Wait. Use cases wait on events where they can and sleep only between retries."""
 
 
+MASK = "********"
+
+
 class Redactor:
     """Remembers secrets met during a run, so that no output can carry them.
 
@@ -36,6 +39,12 @@ class Redactor:
         """Register one secret. Empty and very short values are not masked."""
         if value and len(value) >= 4:
             self.values.add(value)
+
+    def mask(self, text: str) -> str:
+        """Return ``text`` without the secrets, for what is shown before Ansible masks the result."""
+        for secret in sorted(self.values, key=len, reverse=True):
+            text = text.replace(secret, MASK)
+        return text
 
 
 def _ignore(message: str) -> None:

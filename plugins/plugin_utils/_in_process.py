@@ -26,13 +26,14 @@ from contextlib import contextmanager
 from typing import Any, Iterator, Mapping, Optional
 
 from ansible import constants
+from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action.normal import ActionModule as NormalActionModule
 from ansible.utils.display import Display
 
-from ..module_utils._context import Context, Entry
+from ..module_utils._context import Context, Entry, Redactor
 from ..module_utils._run import execute, user_agent
 
 _yaml_loader: Any = None
@@ -76,17 +77,22 @@ _prewarm()
 
 
 @contextmanager
-def _task_environment(env: Mapping[str, str]) -> Iterator[None]:
-    """Let Ansible's argument handling see the task's environment, as it would in a module.
+def _surroundings(env: Mapping[str, str], folder: str) -> Iterator[None]:
+    """Give the task the environment and the working folder that a module would have.
 
-    It expands ``~`` and ``$X`` in paths and reads fallbacks from ``os.environ``. Loop items
-    share this process, so the change must not outlive the call, also on a task timeout.
+    Loop items share this process, so the change must not outlive the call, also on a task
+    timeout.
     """
-    before = dict(os.environ)
-    os.environ.update(env)
+    before, at, temporary = dict(os.environ), os.getcwd(), tempfile.tempdir
     try:
+        os.environ.update(env)
+        if any(name in env for name in ("TMPDIR", "TEMP", "TMP")):
+            tempfile.tempdir = None  # the answer that was found in the parent
+        os.chdir(folder)
         yield
     finally:
+        tempfile.tempdir = temporary
+        os.chdir(at)
         for name in env:
             if name in before:
                 os.environ[name] = before[name]
@@ -117,7 +123,8 @@ class InProcessAction(NormalActionModule):  # type: ignore[misc]
         raw_env: dict[str, Any] = {}
         self._compute_environment_string(raw_env)
         env = {str(name): str(value) for name, value in raw_env.items()}
-        result = self._run_entry(env)
+        with _surroundings(env, self._loader.get_basedir() or os.curdir):
+            result = self._run_entry()
         if not _shows_invocation(task_vars):
             result.pop("invocation", None)
         return result
@@ -128,8 +135,7 @@ class InProcessAction(NormalActionModule):  # type: ignore[misc]
         if self._task.delegate_to:
             delegated = task_vars.get("ansible_delegated_vars") or {}
             variables = delegated.get(self._task.delegate_to) or {}
-        wish = str(task_vars.get("slipway_in_process") or os.environ.get("SLIPWAY_IN_PROCESS") or "auto")
-        if wish == "never":
+        if self._wish(task_vars) == "never":
             return "slipway_in_process is never"
         if self._connection.transport != "local":
             return "the connection is %s" % self._connection.transport
@@ -145,31 +151,41 @@ class InProcessAction(NormalActionModule):  # type: ignore[misc]
 
     def _interpreter(self, variables: Mapping[str, Any]) -> str:
         """Return the interpreter the task asks for; compared as text, because venvs are links to one base."""
-        value = str(variables.get("ansible_python_interpreter") or "")
-        if _PLAYBOOK_PYTHON.fullmatch(value):  # the usual setting; a template costs some 5 ms in a fresh worker
+        value = variables.get("ansible_python_interpreter") or constants.config.get_config_value("INTERPRETER_PYTHON")
+        if _PLAYBOOK_PYTHON.fullmatch(str(value or "")):  # the usual setting; a template costs 5 ms in a fresh worker
             return str(variables.get("ansible_playbook_python") or sys.executable)
-        return str(self._templar.template(value)) if "{{" in value else value
+        return self._templated(value)
 
-    def _run_entry(self, env: Mapping[str, str]) -> dict[str, Any]:
+    def _wish(self, task_vars: Mapping[str, Any]) -> str:
+        """Return "auto" or "never", as variable or environment say. Raises AnsibleActionFail for anything else."""
+        value = task_vars.get("slipway_in_process")
+        wish = self._templated(os.environ.get("SLIPWAY_IN_PROCESS") or "auto" if value is None else value)
+        if wish not in ("auto", "never"):
+            raise AnsibleActionFail("slipway_in_process is '%s': it must be 'auto' or 'never'" % wish)
+        return wish
+
+    def _templated(self, value: Any) -> str:
+        """Return a variable as text. It is templated as it came: as plain text it would not be trusted."""
+        if value is None:
+            return ""
+        return str(self._templar.template(value) if "{{" in str(value) else value)
+
+    def _run_entry(self) -> dict[str, Any]:
         """Validate the arguments as a module would, run the use case, mask the result."""
         no_log: set[str] = set()
         params: Any = {}
         try:
             # Exactly what a module would receive: plain data, vaulted values decrypted.
             arguments = json.loads(json.dumps(dict(self._task.args), **_ENCODER))
-            with _task_environment(env):
-                validator = ArgumentSpecValidator(self.ENTRY.argument_spec, **self.ENTRY.constraints)
-                checked = validator.validate(arguments)
-                full_env = dict(os.environ)
+            checked = ArgumentSpecValidator(self.ENTRY.argument_spec, **self.ENTRY.constraints).validate(arguments)
             no_log = set(checked._no_log_values)
             params = checked.validated_parameters
-            warnings: list[str] = []
+            warnings = ["Both option %(option)s and its alias %(alias)s are set." % item for item in checked._warnings]
             if checked.error_messages:
                 message = self._argument_error(checked)
                 result = {"failed": True, "changed": False, "msg": remove_values(message, no_log)}
             else:
-                ctx = self._context(full_env, warnings)
-                ctx.secrets.values.update(no_log)
+                ctx = self._context(warnings, no_log)
                 result = execute(self.ENTRY, params, ctx)
                 no_log |= ctx.secrets.values
             if warnings:
@@ -186,18 +202,20 @@ class InProcessAction(NormalActionModule):  # type: ignore[misc]
             return "Unsupported parameters for (%s) module: %s" % (self._task.action, message)
         return message
 
-    def _context(self, env: Mapping[str, str], warnings: list[str]) -> Context:
-        prefix = self.ENTRY.name
+    def _context(self, warnings: list[str], no_log: set[str]) -> Context:
+        prefix, secrets = self.ENTRY.name, Redactor()
+        secrets.values.update(no_log)
 
         def show(message: str) -> None:
             if self.ENTRY.has_plain_progress or not self._task.no_log:
-                _DISPLAY.display("    %s: %s" % (prefix, message))
+                _DISPLAY.display("    %s: %s" % (prefix, secrets.mask(message)))
 
         return Context(
             check_mode=bool(self._task.check_mode),
             diff=bool(self._task.diff),
-            env=env,
+            env=dict(os.environ),
             warn=warnings.append,
             progress=show,
+            secrets=secrets,
             agent=user_agent(prefix, "in-process", os.getpid()),
         )

@@ -9,7 +9,8 @@ import hashlib
 import re
 from typing import Any, Mapping
 
-MASK = "********"
+from .._context import MASK
+
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _SECRET_WORDS = r"(?:passw(?:or)?d|passphrase|token|api_?key|private_?key|credentials?|secret)"  # noqa: S105  (words, no password)
 _SECRET_KEY = re.compile(_SECRET_WORDS + r"$", re.IGNORECASE)

@@ -19,7 +19,6 @@ Params = Mapping[str, Any]
 
 _KEPT_BYTES = 1024 * 1024
 _LINE = 100
-_MASK = "********"
 
 ARGUMENT_SPEC = {
     "argv": {"type": "list", "elements": "str", "required": True},
@@ -100,7 +99,7 @@ def _run(command: Command, ctx: Context, voice: Voice, log: Optional[TextIO]) ->
             log.write(line + "\n")
 
     def on_tick(_elapsed_s: float) -> None:
-        voice.beat(lambda: _masked(last, ctx)[:_LINE] or "no output yet")
+        voice.beat(lambda: ctx.secrets.mask(last)[:_LINE] or "no output yet")
 
     try:
         return run(command, on_line, on_tick)
@@ -109,12 +108,6 @@ def _run(command: Command, ctx: Context, voice: Voice, log: Optional[TextIO]) ->
         hint = " ".join(("Raise option 'timeout' if it needs longer.", _said(error.completed)))
         result = _result(command.argv, error.completed, voice.elapsed_s)
         raise PermanentError("run", voice.title, cause, hint, "command_timeout", result) from error
-
-
-def _masked(line: str, ctx: Context) -> str:
-    for secret in ctx.secrets.values:
-        line = line.replace(secret, _MASK)
-    return line
 
 
 def _hint(params: Params, done: Completed) -> str:

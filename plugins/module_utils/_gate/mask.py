@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import Iterable
 
-MASK = "********"
+from .._context import MASK
 
 _PATTERNS = (
     # scheme://user:password@host

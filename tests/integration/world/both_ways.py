@@ -74,7 +74,7 @@ def run_both(programs: Path, playbook: str, base: Path, variables: Mapping[str, 
     common = ["-i", "here,", "-c", "local", "-vvv", "--vault-password-file", str(password), "-e", "@%s" % vaulted]
     outcomes = {}
     for way in WAYS:
-        own = {"slipway_test_folder": str(base / way), "slipway_in_process": way, **variables}
+        own = {"slipway_test_folder": str(base / way), "slipway_in_process": "{{ '%s' }}" % way, **variables}
         arguments = [*common, "-e", json.dumps(own)]
         outcomes[way] = run_playbook(programs, str(HERE / playbook), arguments, base / way / "record.jsonl")
     return Table(outcomes, {way: str(base / way) for way in WAYS})
@@ -105,7 +105,8 @@ def comparable(value: Any, folder: str) -> Any:
     if isinstance(value, Mapping):
         kept = {key: item for key, item in value.items() if not key.startswith("_ansible") and key not in _ANSIBLES_OWN}
         return {
-            neutral(key, folder): "<masked>" if key in MASKED else comparable(item, folder)
+            # The kind stays: an empty token is not the same as one that must not be compared.
+            neutral(key, folder): "<%s>" % type(item).__name__ if key in MASKED else comparable(item, folder)
             for key, item in kept.items()
         }
     if isinstance(value, list):
