@@ -134,7 +134,10 @@ def tell(story: Story) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Tell the story, or remove the world with ``--down``."""
-    parser = argparse.ArgumentParser(prog="scripts/demo", description="Bring up a real Kubernetes with Argo CD on this machine and deliver an application to it.")
+    parser = argparse.ArgumentParser(
+        prog="scripts/demo",
+        description="Bring up a real Kubernetes with Argo CD on this machine and deliver an application to it.",
+    )
     parser.add_argument("--down", action="store_true", help="remove the local world: processes, network, files")
     chosen = parser.parse_args(arguments)
     world.need_root()

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.slipway.gitops.tests.unit.repo import tree
 
 sys.path.insert(0, str(tree.ROOT / "scripts"))
-from lib import role_tables  # noqa: E402  (after the path is set)
+from lib import role_tables
 
 
 @pytest.mark.parametrize("role", tree.roles())
