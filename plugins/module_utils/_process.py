@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from typing import IO, Callable, Mapping, Optional, Sequence
 
 from ._errors import NotFound, PermanentError, SlipwayError, TransientError
+from ._output import OnLine, Output
 
 MIB = 1024 * 1024
-OnLine = Callable[[str], None]
 OnTick = Callable[[float], None]
 
 _CHUNK = 65536
@@ -172,8 +172,8 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
     try:
         os.killpg(process.pid, number)
-    except ProcessLookupError:
-        pass
+    except (ProcessLookupError, PermissionError):
+        pass  # it has ended, or became another user, which a signal of ours cannot reach
 
 
 class _Exchange:
@@ -190,7 +190,7 @@ class _Exchange:
         self._process = process
         self._on_tick = on_tick
         self._outputs = {
-            pipe: _Output(command.max_bytes, on_line) for pipe in (process.stdout, process.stderr) if pipe is not None
+            pipe: Output(command.max_bytes, on_line) for pipe in (process.stdout, process.stderr) if pipe is not None
         }
         self._unsent = memoryview(command.input or b"")
         self._selector = selectors.DefaultSelector()
@@ -278,41 +278,3 @@ class _Exchange:
     def _completed(self, returncode: int) -> Completed:
         stdout, stderr = (output.kept() for output in self._outputs.values())
         return Completed(returncode, stdout, stderr)
-
-
-class _Output:
-    """One output stream: bounded memory, and lines for a listener."""
-
-    def __init__(self, max_bytes: int, on_line: Optional[OnLine]) -> None:
-        self._max_bytes = max_bytes
-        self._on_line = on_line
-        self._held = bytearray()
-        self._line = bytearray()
-
-    def add(self, chunk: bytes) -> bool:
-        """Take a chunk; False when it does not fit and nobody listens to the lines."""
-        self._held += chunk
-        if self._on_line is None:
-            return len(self._held) <= self._max_bytes
-        if len(self._held) > 2 * self._max_bytes:
-            del self._held[: -self._max_bytes]
-        self._line += chunk
-        *lines, rest = bytes(self._line).replace(b"\r", b"\n").split(b"\n")
-        if len(rest) > _CHUNK:
-            lines, rest = [*lines, rest], b""
-        self._line = bytearray(rest)
-        for line in lines:
-            self._say(line)
-        return True
-
-    def close(self) -> None:
-        """Pass on a last line that has no line end."""
-        rest, self._line = bytes(self._line), bytearray()
-        self._say(rest)
-
-    def kept(self) -> bytes:
-        return bytes(self._held[-self._max_bytes :])
-
-    def _say(self, line: bytes) -> None:
-        if line and self._on_line is not None:
-            self._on_line(line.decode("utf-8", "replace"))
