@@ -153,20 +153,20 @@ def fastpath(run: Run) -> None:
     """In-process and module give the same, on every ansible-core at hand, seen by the API server."""
     if _world_is_up(run):
         run.extra["SLIPWAY_TEST_CORES"] = _cores(run)
-        run.pytest("fast path", "-v", *_FAST_PATH)
+        run.pytest("fast path", *_ON_THE_WORLD, *_FAST_PATH)
 
 
 def integration(run: Run) -> None:
     """Everything that needs a real cluster, Argo CD, Git server and registry."""
     if _world_is_up(run):
         others = ["--ignore=%s" % path for path in _FAST_PATH]
-        run.pytest("integration", "-v", "tests/integration/world", *others)
+        run.pytest("integration", *_ON_THE_WORLD, "tests/integration/world", *others)
 
 
 def lifecycle(run: Run) -> None:
     """Bring up, heal and remove local clusters of its own, next to the shared one."""
     if _can_run_pods(run, "lifecycle"):
-        run.pytest("lifecycle", "-v", "tests/integration/lifecycle")
+        run.pytest("lifecycle", *_ON_THE_WORLD, "tests/integration/lifecycle")
 
 
 def molecule(run: Run) -> None:
@@ -190,6 +190,8 @@ def _scenario(run: Run, name: str) -> None:
     run.part.record(what, status == 0 and reached, "exit status %d, log %s" % (status, run.log(what)))
 
 
+#: One test may bring up or heal a whole cluster; its name is shown while it runs.
+_ON_THE_WORLD = ("-v", "-o", "faulthandler_timeout=900")
 _FAST_PATH = ("tests/integration/world/test_fast_path.py", "tests/integration/world/test_fast_path_cluster.py")
 #: The world of this run, and whether it came up.
 WORLD = shared_world.SharedWorld()
