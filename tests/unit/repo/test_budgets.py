@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.slipway.gitops.tests.unit.repo import tree
 
 FILE_LINES = 320
+#: Without blanks and comments.
 TASK_FILE_LINES = 100
 FUNCTION_LINES = 50
 PARAMETERS = 5
@@ -174,7 +175,8 @@ def test_module_brings_little_code_along(module: str) -> None:
     ids=tree.short,
 )
 def test_task_files_are_short(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= TASK_FILE_LINES
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len([line for line in lines if line and not line.startswith("#")]) <= TASK_FILE_LINES
 
 
 def test_planted_violations_are_found() -> None:
