@@ -27,11 +27,15 @@ _JSON = "application/json"
 #: How long a fault is ridden out, and how long when the server itself said when to come back.
 _RETRY_FOR_S = 20.0
 _ASKED_TO_WAIT_S = 60.0
-#: Longest time of one request; shortest too, for what has to be said after the deadline.
-_REQUEST_S = 120.0
+#: Longest time of a call with all its attempts. A write has to end within what a holder of a
+#: lease asks for before it begins one.
+_READ_S = 120.0
+_WRITE_S = 30.0
+#: Shortest time that a request is given, for what has to be said after the deadline.
 _LEAST_S = 3.0
 #: The API server sends a bookmark about every minute: a stream that says less is dead.
 _STREAM_IDLE_S = 75.0
+_HEAD_S = 30.0
 
 
 class WatchEvent(NamedTuple):
@@ -132,12 +136,13 @@ class KubeClient:
             self._connection.close()
 
     def _open_stream(self, path: str) -> http.client.HTTPResponse:
+        until = self._clock.monotonic() + _HEAD_S  # only the head of the answer is waited for
         try:
-            response = self._once("GET", path, None, _JSON)
+            response = self._once("GET", path, None, _JSON, until)
         except PermanentError as error:
             if error.code != "auth" or not self._renew():
                 raise
-            response = self._once("GET", path, None, _JSON)
+            response = self._once("GET", path, None, _JSON, until)
         self._connection.allow(_STREAM_IDLE_S)
         return response
 
@@ -173,10 +178,11 @@ class KubeClient:
         payload = json.dumps(body).encode() if body is not None else None
         backoff = Backoff(0.1, 5.0, random.random)
         started = self._clock.monotonic()
+        give_up = started + (_READ_S if method == "GET" else _WRITE_S)
         has_renewed = False
         while True:
             try:
-                response = self._once(method, path, payload, content_type)
+                response = self._once(method, path, payload, content_type, give_up)
                 return parse(response.headers.get("Content-Type") or "", response.read())
             except _BROKEN as error:
                 self._connection.close()
@@ -192,19 +198,20 @@ class KubeClient:
                 continue
             asked_s = getattr(fault, "retry_after_s", 0.0)
             delay = max(backoff.delay(), asked_s)
-            until = min(started + (_ASKED_TO_WAIT_S if asked_s else _RETRY_FOR_S), self._deadline)
+            until = min(started + (_ASKED_TO_WAIT_S if asked_s else _RETRY_FOR_S), self._deadline, give_up)
             if self._is_interrupted or not _is_repeatable(fault, method) or self._clock.monotonic() + delay > until:
                 raise fault
             self._clock.sleep(delay)
 
-    def _once(self, method: str, path: str, payload: Optional[bytes], content_type: str) -> http.client.HTTPResponse:
+    def _once(
+        self, method: str, path: str, payload: Optional[bytes], content_type: str, until: float
+    ) -> http.client.HTTPResponse:
         headers = {"User-Agent": self._agent, "Accept": "application/json"}
         if payload is not None:
             headers["Content-Type"] = content_type
         if self.settings.token:
             headers["Authorization"] = "Bearer " + self.settings.token
-        left_s = self._deadline - self._clock.monotonic()
-        within_s = max(_LEAST_S, min(left_s, _REQUEST_S))
+        within_s = max(_LEAST_S, min(self._deadline, until) - self._clock.monotonic())
         response = self._connection.send(method, path, payload, headers, within_s)
         if response.status >= 300:
             text = response.read().decode("utf-8", "replace")

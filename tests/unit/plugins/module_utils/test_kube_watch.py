@@ -316,3 +316,12 @@ def test_interrupted_client_opens_nothing(serve: Any) -> None:
     with pytest.raises(TransientError):
         client.get(PATH)
     assert api.requests == []
+
+
+def test_write_ends_within_what_its_caller_reserved(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "_WRITE_S", 3.5)
+    client = serve(lambda _raw, _request: time.sleep(30)).client(within_s=300.0)
+    started = time.monotonic()
+    with pytest.raises(TransientError):
+        client.merge_patch(PATH, {})
+    assert time.monotonic() - started < 5.0

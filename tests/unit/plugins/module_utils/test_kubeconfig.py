@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.slipway.gitops.plugins.module_utils._context import Context
-from ansible_collections.slipway.gitops.plugins.module_utils._errors import InvalidInput
+from ansible_collections.slipway.gitops.plugins.module_utils._errors import InvalidInput, PermanentError
 from ansible_collections.slipway.gitops.plugins.module_utils._kube.auth import load_settings
 
 USER: dict[str, Any] = {"name": "u", "user": {"token": "s3cret-token"}}
@@ -91,3 +91,38 @@ def test_allowed_exec_gives_the_token_and_registers_it(tmp_path: Path) -> None:
     settings = load_settings({"kubeconfig": kubeconfig(tmp_path, users=[user]), "allow_exec_auth": True}, ctx)
     assert settings.token == "exec-token"
     assert "exec-token" in ctx.secrets.values
+
+
+def test_exec_program_beside_the_kubeconfig_is_asked_again_for_fresh_credentials(tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "token"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/bin/sh\necho x >> calls\n"
+        "echo '{\"status\": {\"token\": \"token-'$(wc -l < calls | tr -d ' ')'\"}}'\n".replace(
+            "calls", str(tmp_path / "calls")
+        )
+    )
+    program.chmod(0o755)
+    ctx = Context(env={"PATH": "/usr/bin:/bin"})
+    user = {"name": "u", "user": {"exec": {"command": "bin/token"}}}
+    settings = load_settings({"kubeconfig": kubeconfig(tmp_path, users=[user]), "allow_exec_auth": True}, ctx)
+    assert settings.token == "token-1"
+    assert settings.renew is not None
+    assert settings.renew().token == "token-2"
+    assert {"token-1", "token-2"} <= ctx.secrets.values
+
+
+def test_exec_program_that_prints_no_credentials_is_not_quoted(tmp_path: Path) -> None:
+    user = {"name": "u", "user": {"exec": {"command": "echo", "args": ["a-secret-that-is-no-json"]}}}
+    with pytest.raises(PermanentError) as caught:
+        load_settings(
+            {"kubeconfig": kubeconfig(tmp_path, users=[user]), "allow_exec_auth": True},
+            Context(env={"PATH": "/usr/bin:/bin"}),
+        )
+    assert caught.value.code == "auth"
+    assert "a-secret" not in str(caught.value)
+
+
+def test_credentials_are_in_no_representation(tmp_path: Path) -> None:
+    settings = load_settings({"kubeconfig": kubeconfig(tmp_path)}, Context())
+    assert "s3cret" not in repr(settings)
