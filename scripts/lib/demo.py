@@ -19,6 +19,7 @@ class Story:
         self.world = world.World(tools)
         self.logs = places.logs("demo")
         self.timeline: list[tuple[str, float]] = []
+        self.phases: dict[int, list[str]] = {}
 
     @contextmanager
     def chapter(self, title: str) -> Iterator[None]:
@@ -43,6 +44,7 @@ class Story:
         entry = self.world.last_delivery()
         if entry["state"] != expect or entry["version"] != release or (status == 0) != (expect == "succeeded"):
             console.fail("delivery of %s ended as %s, expected %s; log: %s" % (release, entry["state"], expect, log))
+        self.phases[len(self.timeline)] = _phases(entry["measures"])
         return entry
 
     def _lift_left_over_hold(self, release: str) -> None:
@@ -91,8 +93,10 @@ class Story:
         """Print the timeline."""
         console.say()
         console.say("== Timeline")
-        for title, seconds in self.timeline:
+        for number, (title, seconds) in enumerate(self.timeline):
             console.say("    %7.1f s  %s" % (seconds, title))
+            for line in self.phases.get(number, []):
+                console.say("               %s" % line)
         console.say("    %7.1f s  in all" % sum(seconds for _title, seconds in self.timeline))
 
     def tell_what_next(self) -> None:
@@ -109,6 +113,16 @@ class Story:
         console.say("                       -i inventories/local --tags deploy_status")
         console.say("    the node's logs  %s" % (world.folder() / "logs"))
         console.say("    remove all       scripts/demo --down")
+
+
+def _phases(measures: dict[str, Any]) -> list[str]:
+    """Return the seconds of each phase as lines: one for the way forward, one for the way back."""
+    ways = measures if any(isinstance(value, dict) for value in measures.values()) else {"": measures}
+    return [
+        ("%s: " % way if way else "")
+        + ", ".join("%s %.1f s" % (phase, float(seconds)) for phase, seconds in taken.items())
+        for way, taken in ways.items()
+    ]
 
 
 def tell(story: Story) -> None:

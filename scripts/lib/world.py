@@ -94,7 +94,7 @@ class World:
         for event in events:
             if event["entry"] == newest["entry"]:
                 entry.update(event["data"].get("entry") or {})
-        return entry
+        return dict(entry, measures=newest["data"].get("measures") or {})
 
     def application(self) -> dict[str, Any]:
         """Return what Argo CD reports of the sample."""
