@@ -86,7 +86,7 @@ def _request(raw: socket.socket) -> str:
         if not part:
             return ""
         text += part
-    head, _, body = text.partition("\r\n\r\n")
+    head, _blank, body = text.partition("\r\n\r\n")
     length = re.search(r"Content-Length: (\d+)", head)
     while length and len(body) < int(length.group(1)):
         body += raw.recv(65536).decode()
@@ -301,7 +301,7 @@ def test_wait_that_the_server_asks_for_ends_at_the_deadline(serve: Any) -> None:
 
 
 def test_silent_name_servers_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_rest, **_named: time.sleep(30))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_rest, **_named: time.sleep(30) or [])
     started = time.monotonic()
     with pytest.raises(TransientError) as caught:
         connect(KubeSettings("http://cluster.example.com"), SystemClock(), "test", 1.0).get(PATH)
