@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.slipway.gitops.plugins.filter.delivery_summary import delivery_summary
 from ansible_collections.slipway.gitops.plugins.filter.image_references import image_references
 
