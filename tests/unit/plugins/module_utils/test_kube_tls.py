@@ -131,6 +131,7 @@ class FakeTlsServer:
     def close(self) -> None:
         for client in self.clients:
             client.close()
+        self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread in accept(); close() alone does not
         self._socket.close()
 
     def client(self, pki: Path, host: str = "127.0.0.1", **more: Any) -> KubeClient:

@@ -75,6 +75,7 @@ class FakeStreamingApi:
     def close(self) -> None:
         for client in self.clients:
             client.close()
+        self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread in accept(); close() alone does not
         self._socket.close()
 
 

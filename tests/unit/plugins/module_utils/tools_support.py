@@ -80,6 +80,7 @@ class Mirror:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+        self.server.socket.settimeout(1)  # a client that is gone again must not hold the server in accept()
         self.host = "127.0.0.1:%d" % self.server.server_port
         self.url = "http://" + self.host
 
