@@ -146,7 +146,8 @@ def unit(run: Run) -> None:
 def cores(run: Run) -> None:
     """Unit tests of the plugins on the other ansible-core versions."""
     for tools in run.other_cores("unit tests"):
-        run.pytest("unit %s" % tools.name, "tests/unit/plugins", tools=tools)
+        if run.full or tools.name != "core-2.16":  # its Python is that of dev, and fastpath runs on its core
+            run.pytest("unit %s" % tools.name, "tests/unit/plugins", tools=tools)
 
 
 def fastpath(run: Run) -> None:

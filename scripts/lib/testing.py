@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from typing import Sequence
+import signal
+from typing import Optional, Sequence
 
-from . import console, env, machine, places, results, shared_world
+from . import console, env, lanes, machine, places, results, shared_world
 from .parts import NEED_WORLD, PARTS, WORLD, size_from_environment
 from .running import Run
 
@@ -15,22 +16,33 @@ from .running import Run
 def main(arguments: Sequence[str]) -> int:
     """Run the parts named on the command line, or all of them; return the exit status."""
     names, full = _parse(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended too
     # All at once and first: the world installs packages in the background.
     machine.install(machine.missing("git", "shellcheck", "ssh-keygen"))
     tools = env.prepare()
+    beside = [name for name in names if name not in NEED_WORLD] if set(names) & NEED_WORLD else []
     done: list[results.Part] = []
+    lane: Optional[lanes.SideLane] = None
     try:
         if set(names) & NEED_WORLD and not shared_world.obstacle():
             console.say("The local world is brought up in the background: %s" % WORLD.log)
             WORLD.begin(tools)
+        if beside:
+            lane = lanes.SideLane(beside, full)
+            console.say("Beside it: %s; log %s" % (", ".join(beside), lane.log))
         for name in names:
-            done.append(_run(name, full, tools))
+            if name not in beside:
+                done.append(_run(name, full, tools))
+        done = [*(lane.wait() if lane else []), *done]
     except KeyboardInterrupt:
         console.say("\ninterrupted: the counts below are those of the finished parts")
         results.summarise(done)
         return 130
     finally:
         WORLD.end()
+        if lane:
+            lane.end()
+    lanes.write_counts(done)
     return results.summarise(done)
 
 
