@@ -192,7 +192,7 @@ def _scenario(run: Run, name: str) -> None:
 
 
 #: One test may bring up or heal a whole cluster; its name is shown while it runs.
-_ON_THE_WORLD = ("-v", "-o", "faulthandler_timeout=900")
+_ON_THE_WORLD = ("-vv", "-o", "faulthandler_timeout=900")
 _FAST_PATH = ("tests/integration/world/test_fast_path.py", "tests/integration/world/test_fast_path_cluster.py")
 #: The world of this run, and whether it came up.
 WORLD = shared_world.SharedWorld()
