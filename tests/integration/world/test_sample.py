@@ -156,4 +156,4 @@ def test_probe_is_what_tells_the_two_overlays_apart(world: World) -> None:
     assert "readinessProbe:" in rendered["local"]
     assert "readinessProbe:" not in rendered["local-noprobe"]
     for text in rendered.values():
-        assert "image: %s:1" % IMAGE in text
+        assert "image: %s:0" % IMAGE in text
