@@ -79,8 +79,10 @@ def test_without_root() -> None:
     home = Path(tempfile.mkdtemp())  # pytest's own folders are closed to others
     home.chmod(0o777)
     cluster = LocalCluster("rootless", home / "world", "embedded")
+    # Nobody, who may yet read the tools of this checkout, wherever root keeps them.
+    may_read = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
     done = subprocess.run(
-        ["setpriv", "--reuid=65534", "--clear-groups", *cluster.command()],
+        ["setpriv", "--reuid=65534", "--clear-groups", *may_read, *cluster.command()],
         env=dict(cluster.environment(), HOME=str(home)),
         capture_output=True,
         text=True,
