@@ -71,7 +71,8 @@ def _default_problems(name: str, option: Mapping[str, Any], value: Any) -> list[
     fitting = isinstance(value, _TYPES.get(str(option.get("type")), ()))
     if not fitting or (isinstance(value, bool) and option.get("type") in ("int", "float")):
         return ["%s: default %r is no %s" % (name, value, option.get("type"))]
-    if "choices" in option and value not in option["choices"]:
+    chosen = value if isinstance(value, list) else [value]
+    if "choices" in option and not all(item in option["choices"] for item in chosen):
         return ["%s: default %r is no choice" % (name, value)]
     return []
 
@@ -117,6 +118,11 @@ def test_there_are_roles() -> None:
         ({"r_a": "x"}, {"r_a": {"type": "int", "description": "x", "default": "x"}}, "is no int"),
         ({"r_a": []}, {"r_a": {"type": "list", "description": "x", "default": []}}, "without elements"),
         ({"r_a": "c"}, {"r_a": {"type": "str", "description": "x", "default": "c", "choices": ["b"]}}, "no choice"),
+        (
+            {"r_a": ["c"]},
+            {"r_a": {"type": "list", "elements": "str", "description": "x", "default": ["c"], "choices": ["b"]}},
+            "no choice",
+        ),
         ({"r_password": ""}, {"r_password": {"type": "str", "description": "x", "default": ""}}, "looks like a secret"),
         ({"a": ""}, {"a": {"type": "str", "description": "x", "default": ""}}, "does not begin with r_"),
         ({"r_a": ""}, {"r_a": {"type": "str", "description": "x", "default": "", "required": True}}, "required"),
