@@ -80,6 +80,7 @@ class World:
         answer = self.module(
             "slipway.gitops.deploy_queue_info",
             environment="{{ deploy_environment }}",
+            environments="{{ deploy_environments }}",  # before the first delivery there is no record of it
             path="{{ deploy_queue_path }}",
         )
         record: dict[str, Any] = answer["environments"][0]
