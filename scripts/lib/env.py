@@ -27,6 +27,7 @@ folder, which can be deleted at any time.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,4 +136,8 @@ def main(arguments: Sequence[str]) -> int:
     if not words or name not in PYTHONS:
         console.fail("use: scripts/lib/run [--env %s] PROGRAM [ARGUMENT ...]" % "|".join(PYTHONS))
     environment = prepare(name)
-    os.execve(environment.program(words[0]), words, dict(environment.variables))  # noqa: S606
+    program = shutil.which(words[0], path=environment.variables["PATH"])
+    if program is None:
+        console.fail("there is no program %s" % words[0])
+    assert program is not None  # noqa: S101  (fail does not return)
+    os.execve(program, words, dict(environment.variables))  # noqa: S606
