@@ -13,8 +13,6 @@ DEPLOYMENTS = ("apps/v1", "deployments")
 REPLICASETS = ("apps/v1", "replicasets")
 PODS = ("v1", "pods")
 EVENTS = ("v1", "events")
-NAMESPACES = ("v1", "namespaces")
-SECRETS = ("v1", "secrets")
 
 
 def object_path(resource: tuple[str, str], namespace: str = "", name: str = "", subresource: str = "") -> str:
