@@ -167,6 +167,9 @@ def integration(run: Run) -> None:
 def lifecycle(run: Run) -> None:
     """Bring up, heal and remove local clusters of its own, next to the shared one."""
     if _can_run_pods(run, "lifecycle"):
+        # The tests' own network leads nowhere: what the clusters are made of comes before.
+        fetch = ["ansible-playbook", "-i", "localhost,", "tests/integration/lifecycle/fetch.yml"]
+        run.tool("fetch", fetch)
         run.pytest("lifecycle", *_ON_THE_WORLD, "tests/integration/lifecycle")
 
 
