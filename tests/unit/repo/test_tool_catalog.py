@@ -30,6 +30,8 @@ SAID = {
     "argocd": "argocd: v3.5.7+unknown",
     "kustomize": "v5.8.2",
     "helm": "v3.22.0",
+    "age": "v1.3.2",
+    "age-keygen": "v1.3.2",
     "coredns": "CoreDNS-1.14.7\nlinux/amd64, go1.26.8, ",
 }
 
