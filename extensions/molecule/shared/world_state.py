@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What scenarios compare: every object of the cluster, and what was written to it.
+
+Usage::
+
+    world_state.py keep WORLD FILE        keep the list of all objects, one line each
+    world_state.py compare WORLD FILE     fail unless the cluster holds exactly those again
+    world_state.py mark WORLD FILE        keep how far the audit log is
+    world_state.py unwritten WORLD FILE   fail if a role's client has written anything since
+
+WORLD is the folder of the local world.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Iterator
+
+#: Records of what happened, not things that somebody made; they vanish by themselves.
+PASSING = {"events", "events.events.k8s.io", "componentstatuses"}
+#: Clients that roles use, by the beginning of their User-Agent. What controllers write is theirs.
+OURS = ("slipway.gitops/", "kubectl", "Helm/", "OpenAPI-Generator/")
+READING = {"get", "list", "watch"}
+#: Writes in form only: the API server answers them and stores nothing.
+QUESTIONS = {"selfsubjectaccessreviews", "subjectaccessreviews", "selfsubjectreviews", "tokenreviews"}
+#: How long the garbage collector may take for what hangs on removed objects.
+COLLECTED_WITHIN_S = 60.0
+_COLUMNS = "custom-columns=A:.apiVersion,K:.kind,S:.metadata.namespace,N:.metadata.name"
+
+
+def objects(world: Path) -> set[str]:
+    """Return apiVersion, kind, namespace and name of every object of every type that can be listed."""
+    command = [_kubectl(), "--kubeconfig", str(world / "kubeconfig")]
+    kinds = _said([*command, "api-resources", "--verbs=list", "--output=name", "--cached=false"]).split()
+    wanted = ",".join(kind for kind in kinds if kind not in PASSING)
+    lines = _said([*command, "get", wanted, "--all-namespaces", "--no-headers", "--output", _COLUMNS]).splitlines()
+    return {" ".join(line.split()) for line in lines}
+
+
+def compare(world: Path, before: set[str]) -> list[str]:
+    """Return what is left over and what is missing, once that no longer changes for the better."""
+    deadline = time.monotonic() + COLLECTED_WITHIN_S
+    while True:
+        now = objects(world)
+        if now == before or time.monotonic() > deadline:
+            return ["left over: " + line for line in sorted(now - before)] + [
+                "missing: " + line for line in sorted(before - now)
+            ]
+        time.sleep(1)
+
+
+def writes(log: Path, position: int) -> Iterator[str]:
+    """Yield every request since ``position`` with which a role's client may have stored something."""
+    rotated = log.stat().st_size < position
+    with log.open("rb") as stream:
+        stream.seek(0 if rotated else position)
+        lines = stream.read().split(b"\n")[:-1]
+    for event in map(json.loads, filter(None, lines)):
+        if event.get("stage") in ("ResponseComplete", "Panic") and _is_write(event):
+            yield "%s %s by %s" % (event["verb"], event.get("requestURI", ""), event.get("userAgent", ""))
+
+
+def _is_write(event: dict[str, Any]) -> bool:
+    resource = (event.get("objectRef") or {}).get("resource", "")
+    only_asked = event["verb"] in READING or resource in QUESTIONS or "dryRun=All" in event.get("requestURI", "")
+    return not only_asked and event.get("userAgent", "").startswith(OURS)
+
+
+def _kubectl() -> str:
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    cache = Path(os.environ.get("SLIPWAY_CACHE") or base / "slipway-gitops")
+    found = sorted(cache.glob("tools/kubectl-*/kubectl"))
+    return str(found[-1]) if found else sys.exit("no kubectl in %s: bring the world up first" % cache)
+
+
+def _said(command: list[str]) -> str:
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
+    return done.stdout if done.returncode == 0 else sys.exit(done.stderr.strip())
+
+
+def main(what: str, folder: str, kept: str) -> None:
+    """Do what was asked for; end with a message on failure."""
+    world, file = Path(folder), Path(kept)
+    log = world / "logs/audit.log"
+    if what == "keep":
+        file.write_text("\n".join(sorted(objects(world))), encoding="utf-8")
+    elif what == "mark":
+        file.write_text(str(log.stat().st_size), encoding="utf-8")
+    else:
+        told = file.read_text(encoding="utf-8")
+        found = compare(world, set(told.splitlines())) if what == "compare" else list(writes(log, int(told)))
+        sys.exit("\n".join(found) or 0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4])
