@@ -71,3 +71,12 @@ GIT: Spec = {
     "allow_file_urls": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": 60.0},
 }
+
+GIT_COMMIT: Spec = {
+    "kind": {"type": "str", "choices": ["deploy", "rollback"], "default": "deploy"},
+    "environment": {"type": "str"},
+    "app": {"type": "str"},
+    "version": {"type": "str"},
+    "commit_message": {"type": "str"},
+    "trailers": {"type": "dict"},
+}

@@ -31,6 +31,7 @@ extends_documentation_fragment:
   - slipway.gitops._attributes
   - slipway.gitops._attributes.actiongroup
   - slipway.gitops._git
+  - slipway.gitops._git_commit
   - slipway.gitops._lease
 attributes:
   check_mode:
@@ -88,31 +89,6 @@ options:
     type: list
     elements: str
     default: [latest]
-  kind:
-    description: Why the commit is made. V(rollback) restores a recorded state, such as RV(before) and RV(after) are.
-    type: str
-    choices: [deploy, rollback]
-    default: deploy
-  environment:
-    description:
-      - Environment whose fence is read, when there is no O(lease) to name it.
-      - A queue that was begun anew takes RV(fence) as its floor.
-    type: str
-  app:
-    description: Application that is delivered, for the commit message and the fence file.
-    type: str
-  version:
-    description: Version that is delivered, for the commit message and the fence file.
-    type: str
-  commit_message:
-    description:
-      - Subject of the commit, and after an empty line more text. By default the subject names O(app) and O(version), or
-        the images.
-      - Lines that look like one of our trailers are quoted.
-    type: str
-  trailers:
-    description: More trailers for the commit message, such as C(Source-Commit). Names with C(Deploy-) are reserved.
-    type: dict
 requirements:
   - git 2.24 or newer
   - OpenSSH client 8.0 or newer, for SSH

@@ -91,10 +91,10 @@ def _nobody(_ours: str, _other: str) -> str:
 def _oracle(expected: Mapping[str, Any], ctx: Context, clock: SystemClock, lease: Lease) -> Callable[[str, str], str]:
     """Return the port that asks the deploy repository; git does not run before the first question."""
     from .._argocd.descent import Delivered, relation
+    from .._edit.document import DocumentError
     from .._git.history import BranchHistory
     from .._git.session import Credentials, Session, check_credentials
     from .._gitref import check_branch, check_path, check_repo
-    from .._kustomize.document import DocumentError
     from .._kustomize.image import Wish, set_images
 
     address = check_repo(expected["repo"], expected["allow_file_urls"])

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Mapping, Optional, Sequence
 
+from .._edit.document import Document, DocumentError, Edit, Node, decode, outline, parse
+from .._edit.scalar import is_string
+from .._edit.subject import Outcome
 from .._errors import InvalidInput
-from .document import Document, DocumentError, Edit, Node, decode, outline, parse, reads_as_string
 from .style import EntryEditor, append_entries
 
 FIELDS = ("newName", "newTag", "digest")
@@ -59,15 +61,6 @@ class Wish:
                 if wanted[field] is None and field != dropped:
                     wanted[field] = now.get(field)
         return {"name": self.name, **wanted}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The file after the edit, and each wanted image before and after."""
-
-    data: bytes
-    before: list[State]
-    after: list[State]
 
 
 def wishes(images: Sequence[Mapping[str, Any]], deny_tags: Sequence[str], exact: bool = False) -> list[Wish]:
@@ -224,8 +217,3 @@ def _holds(entry: Node, state: State) -> bool:
         if state[field] is not None and (node is None or node.kind != "scalar" or not is_string(node)):
             return False
     return _state(entry) == state
-
-
-def is_string(node: Node) -> bool:
-    """Tell whether every YAML reader takes a scalar for a string."""
-    return bool(node.style) or node.tag == "tag:yaml.org,2002:str" or reads_as_string(node.value)

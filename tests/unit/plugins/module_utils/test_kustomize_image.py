@@ -13,9 +13,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.slipway.gitops.plugins.module_utils._edit import document
+from ansible_collections.slipway.gitops.plugins.module_utils._edit.document import DocumentError, reads_as_string
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import InvalidInput
-from ansible_collections.slipway.gitops.plugins.module_utils._kustomize import document, image
-from ansible_collections.slipway.gitops.plugins.module_utils._kustomize.document import DocumentError, reads_as_string
+from ansible_collections.slipway.gitops.plugins.module_utils._kustomize import image
 from ansible_collections.slipway.gitops.plugins.module_utils._kustomize.image import (
     FIELDS,
     ImageError,

@@ -17,7 +17,8 @@ import yaml
 
 from ansible_collections.slipway.gitops.plugins.module_utils import _process
 from ansible_collections.slipway.gitops.plugins.module_utils._clock import SystemClock
-from ansible_collections.slipway.gitops.plugins.module_utils._entry import kustomize_image
+from ansible_collections.slipway.gitops.plugins.module_utils._edit import service
+from ansible_collections.slipway.gitops.plugins.module_utils._entry import _git_edit, kustomize_image
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import (
     CorruptError,
     FencedError,
@@ -27,7 +28,6 @@ from ansible_collections.slipway.gitops.plugins.module_utils._errors import (
     TransientError,
 )
 from ansible_collections.slipway.gitops.plugins.module_utils._git import repository
-from ansible_collections.slipway.gitops.plugins.module_utils._kustomize import service
 from ansible_collections.slipway.gitops.plugins.module_utils._lease import NoLease
 from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.git_support import (
     BASE,
@@ -77,7 +77,7 @@ def held(monkeypatch):
         def require(self, seconds):
             required.append(seconds)
 
-    monkeypatch.setattr(kustomize_image, "lease_of", lambda params, ctx: FakeLease())
+    monkeypatch.setattr(_git_edit, "lease_of", lambda params, ctx: FakeLease())
     return required
 
 
@@ -310,7 +310,7 @@ def test_a_lost_lease_stops_before_the_push(remote, tmp_path, monkeypatch):
         def require(self, seconds):
             raise FencedError("renew", "the lease", "it was taken over")
 
-    monkeypatch.setattr(kustomize_image, "lease_of", lambda params, ctx: FakeLostLease())
+    monkeypatch.setattr(_git_edit, "lease_of", lambda params, ctx: FakeLostLease())
     before = remote.state()
     with pytest.raises(FencedError):
         set_image(tmp_path, remote.url, lease=lease(1))

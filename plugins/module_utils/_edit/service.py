@@ -1,7 +1,9 @@
 # Copyright (c) 2026, slipway.gitops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sets images in a branch: plan on the tip, one commit, compare-and-swap push (private to the collection).
+"""Edits a file in a branch: plan on the tip, one commit, compare-and-swap push (private to the collection).
+
+What is edited, and how, is the business of a :class:`~.subject.Subject`.
 
 A push that lost a race is planned again on the new tip. A push whose answer was lost is
 settled by looking whether its commit is in the branch; it is never repeated blindly.
@@ -14,7 +16,7 @@ from typing import Any, Callable, ContextManager, Mapping, Optional, Protocol, S
 
 from .._context import Backoff, Clock, Context
 from .._errors import InvalidInput, SlipwayError, TransientError
-from .._gitref import Author, File, check_path, check_person
+from .._gitref import Author, File, check_person
 from .._lease import Lease
 from .commit import (
     Holder,
@@ -28,10 +30,7 @@ from .commit import (
     read_fence,
     render_fence,
 )
-from .document import DocumentError
-from .image import ImageError, Outcome, State, Wish, set_images, wishes
-
-FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+from .subject import Outcome, State, Subject
 
 #: The longest a push may take, in seconds; so much of a lease must be left when it begins.
 PUSH_S = 30.0
@@ -79,8 +78,7 @@ class Ports:
 class Request:
     """The checked options."""
 
-    path: str
-    wishes: Sequence[Wish]
+    subject: Subject
     purpose: Purpose
     who: Optional[Holder]
     environment: str
@@ -103,9 +101,8 @@ class Plan:
         return self.old.data != self.outcome.data
 
 
-def check(params: Mapping[str, Any]) -> Request:
+def check(params: Mapping[str, Any], subject_of: Callable[[Mapping[str, Any]], Subject]) -> Request:
     """Return the options as a request, or raise InvalidInput before anything is done."""
-    exact = params["kind"] == "rollback"
     for option in ("app", "version"):
         if params.get(option) == "":
             raise InvalidInput(option, "it is empty", "Leave it out or give it a value.")
@@ -122,9 +119,7 @@ def check(params: Mapping[str, Any]) -> Request:
     who = holder(params.get("lease"))
     environment = params.get("environment") or ""
     return Request(
-        path=check_path(params["path"]),
-        # What was verified once may be restored whatever it is called.
-        wishes=wishes(params["images"], [] if exact else params["deny_tags"], exact),
+        subject=subject_of(params),
         purpose=purpose,
         who=who,
         environment=who.environment if who else environment and check_environment("environment", environment),
@@ -135,14 +130,16 @@ def check(params: Mapping[str, Any]) -> Request:
     )
 
 
-def run(params: Mapping[str, Any], ports: Ports, ctx: Context) -> dict[str, Any]:
-    """Set the images of ``params`` and return the module's result.
+def run(
+    params: Mapping[str, Any], subject_of: Callable[[Mapping[str, Any]], Subject], ports: Ports, ctx: Context
+) -> dict[str, Any]:
+    """Make the edit that ``subject_of`` reads from ``params`` and return the module's result.
 
     Raises InvalidInput before any side effect; FencedError when a later delivery has
     written or the lease is lost; TransientError, PermanentError and NotFound from Git.
     """
     started = ports.clock.monotonic()
-    request = check(params)
+    request = check(params, subject_of)
     deadline = started + params["timeout"]
     with ports.open(deadline) as branch:
         delivery = _Delivery(request, branch, ports, ctx, deadline)
@@ -168,7 +165,7 @@ class _Delivery:
         self._backoff = Backoff(0.05, 2.0, ports.random)
 
     def run(self) -> dict[str, Any]:
-        """Plan, commit and push until the branch holds the images."""
+        """Plan, commit and push until the branch holds what is wanted."""
         plan = self.plan(self.fetch())
         attempts = 0
         while plan.changed:
@@ -201,35 +198,24 @@ class _Delivery:
 
     def plan(self, tip: str) -> Plan:
         """Return what has to change on ``tip``, or raise why it cannot."""
-        path, who, environment = self._request.path, self._request.who, self._request.environment
-        inside = ["%s/%s" % (path, name) if path else name for name in FILE_NAMES]
-        wanted = [*([path] if path else []), *inside, *([fence_path(environment)] if environment else [])]
+        subject, who, environment = self._request.subject, self._request.who, self._request.environment
+        wanted = [*subject.places, *([fence_path(environment)] if environment else [])]
         files = self._branch.read(tip, wanted)
         fence_file = files.pop(fence_path(environment), None)
         stored = fence_file.data if fence_file else None
         if who:
             check_fence(who, stored)
         fence = read_fence(fence_path(environment), stored)
-        found = [(name, file) for name, file in files.items() if file]
-        if len(found) != 1:
-            cause = "%s has both %s" % (path or "the top folder", " and ".join(name for name, _file in found))
-            if not found:
-                cause = "there is no kustomization at '%s' in %s" % (path or ".", self._branch.label)
-            raise InvalidInput("path", cause, "Name the file.", code="kustomization_missing")
-        name, file = found[0]
-        try:
-            return Plan(tip, name, file, set_images(file.data, self._request.wishes), fence)
-        except ImageError as error:
-            raise InvalidInput("images", "%s: %s" % (name, error), code="image_missing") from error
-        except DocumentError as error:
-            raise InvalidInput("path", "%s: %s" % (name, error), code="kustomization_invalid") from error
+        found = {name: file for name, file in files.items() if file}
+        name = subject.choose(list(found), self._branch.label)
+        return Plan(tip, name, found[name], subject.edit(name, found[name].data), fence)
 
     def _commit(self, plan: Plan) -> str:
         request = self._request
         files = {plan.path: File(plan.old.mode, plan.outcome.data)}
         if request.who:
             files[fence_path(request.who.environment)] = File("100644", render_fence(request.who, request.purpose))
-        text = message(request.purpose, request.who, plan.outcome.after)
+        text = message(request.purpose, request.who, request.subject.headline(plan.outcome.after))
         author = Author(*request.author, when=self._ports.clock.wall())
         return self._branch.commit(plan.tip, files, text, author)
 
@@ -270,8 +256,8 @@ class _Delivery:
         for old, new in zip(before, now):
             if old != new:
                 self._ctx.warn(
-                    "Another commit changed image '%s' meanwhile (tag %s, digest %s); it is set as asked for here."
-                    % (new["name"], new["newTag"], new["digest"])
+                    "Another commit changed %s meanwhile; it is set as asked for here."
+                    % self._request.subject.describe(new)
                 )
 
 

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, slipway.gitops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a delivery writes beside the images: commit message and fence file (private to the collection).
+"""What a delivery writes beside the values it sets: commit message and fence file (private to the collection).
 
 The fence file holds the number of the delivery that wrote last. It changes in the same
-commit as the images, so whoever builds on a tip has seen it, and a delivery that was
+commit as the values, so whoever builds on a tip has seen it, and a delivery that was
 overtaken finds a higher number and stops. It has no extension and lies in a hidden folder,
 so that neither Argo CD nor kustomize takes it for a manifest.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Mapping, Optional, Sequence
+from typing import Mapping, Optional
 
 from .._errors import CorruptError, FencedError, InvalidInput
 
@@ -125,10 +125,13 @@ def check_line(option: str, text: str) -> str:
     return text
 
 
-def message(purpose: Purpose, who: Optional[Holder], images: Sequence[Mapping[str, Optional[str]]]) -> str:
-    """Return the commit message: subject, text, and trailers that a program can read back."""
+def message(purpose: Purpose, who: Optional[Holder], what: str) -> str:
+    """Return the commit message: subject, text, and trailers that a program can read back.
+
+    ``what`` names what is set, for a subject that nobody gave.
+    """
     subject, _newline, body = purpose.message.strip().partition("\n")
-    parts = [_escape(subject) or _subject(purpose, images)]
+    parts = [_escape(subject) or _subject(purpose, what)]
     if body.strip():
         parts.append("\n".join(_escape(line.rstrip()) for line in body.strip().split("\n")))
     trailers = {
@@ -144,12 +147,10 @@ def message(purpose: Purpose, who: Optional[Holder], images: Sequence[Mapping[st
     return "\n\n".join(parts) + "\n"
 
 
-def _subject(purpose: Purpose, images: Sequence[Mapping[str, Optional[str]]]) -> str:
+def _subject(purpose: Purpose, what: str) -> str:
     verb = "Roll back" if purpose.kind == "rollback" else "Deploy"
-    if purpose.app:
-        return "%s %s %s" % (verb, purpose.app, purpose.version) if purpose.version else "%s %s" % (verb, purpose.app)
-    named = ", ".join("%s %s" % (image["name"], image["newTag"] or (image["digest"] or "")[:19]) for image in images)
-    return ("%s %s" % (verb, named))[:100].strip()
+    named = " ".join(part for part in (purpose.app, purpose.version) if part) if purpose.app else what[:90]
+    return ("%s %s" % (verb, named)).strip()
 
 
 def _escape(line: str) -> str:
