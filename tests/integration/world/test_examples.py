@@ -85,10 +85,38 @@ def _cached_tool(world: World, folder: Path) -> Setting:
     return Setting({"role_path": str(CHECKOUT / "roles/cluster_bootstrap")})
 
 
+def _kube_manifests(world: World, folder: Path) -> Setting:
+    """The release has no pods, so that nothing has to be pulled."""
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "clock"}}
+    for version in ("1.4.2", "1.5.0"):
+        settings = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "clock"},
+            "data": {"version": version},
+        }
+        (folder / ("clock-%s.yaml" % version)).write_text(yaml.safe_dump_all([namespace, settings]))
+    files = {
+        ("src", "files/clock-%s.yaml" % name): str(folder / ("clock-%s.yaml" % name)) for name in ("1.4.2", "1.5.0")
+    }
+    return Setting(defaults={"kubeconfig": str(world.kubeconfig)}, exchange=files)
+
+
 def _local_world(world: World, folder: Path) -> Setting:
     supervisord = next(iter(sorted(world.tools.glob("supervisor-*/bin/supervisord"))))
     variables = {"world": str(folder / "world"), "supervisord": str(supervisord)}
     return Setting(variables, exchange={("free_ports", "127.0.0.1:6443"): "127.0.0.1:%d" % _free_port()})
+
+
+def _port_forward(world: World, folder: Path) -> Setting:
+    """Other ports and an own folder: somebody may reach the world by the usual ones."""
+    exchange = {
+        ("path", "~/.local/state/slipway-gitops/access/shop"): str(folder / "access"),
+        ("kubeconfig", "~/.kube/config"): str(world.kubeconfig),
+        ("local_port", 8443): _free_port(),
+        ("local_port", 8080): _free_port(),
+    }
+    return Setting(defaults={"kubectl": str(next(world.tools.glob("kubectl-*/kubectl")))}, exchange=exchange)
 
 
 def _progress_command(world: World, folder: Path) -> Setting:
@@ -111,7 +139,9 @@ ALONE: dict[str, Callable[[World, Path], Setting]] = {
     "cached_tool": _cached_tool,
     "deploy_queue": _queue,
     "deploy_queue_info": _queue,
+    "kube_manifests": _kube_manifests,
     "local_world": _local_world,
+    "port_forward": _port_forward,
     "progress_command": _progress_command,
 }
 

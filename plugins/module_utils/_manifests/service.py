@@ -1,0 +1,307 @@
+# Copyright (c) 2026, slipway.gitops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings a cluster to what the manifests of a release say, or removes the release (private to the collection)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Callable, Mapping, Optional, Sequence
+
+from .._context import Context
+from .._errors import Forbidden, InvalidInput, NotFound, PermanentError, SlipwayError, TransientError
+from .._progress import Voice
+from .cluster import Cluster, Ports
+from .document import (
+    CUSTOM,
+    DEFINITION,
+    NAMESPACES,
+    RUNNING,
+    Id,
+    Inventory,
+    ManifestError,
+    Object,
+    comparable,
+    defined_kinds,
+    identify,
+    removal_order,
+    shown,
+    without,
+)
+from .readiness import pods_say, waits_for
+
+_POLL_S = 0.5
+_NAMED = 8
+
+
+@dataclass
+class Webhooks:
+    """How long admission webhooks kept the first dry runs waiting."""
+
+    seconds: float = 0.0
+    refusals: int = 0
+    first_refusal: str = ""
+
+    def as_result(self) -> dict[str, Any]:
+        """Return them as return values."""
+        return {
+            "seconds": round(self.seconds, 3),
+            "refusals": self.refusals,
+            "first_refusal": self.first_refusal,
+        }
+
+
+@dataclass
+class Changes:
+    """What was, or would be, changed."""
+
+    created: list[Id] = field(default_factory=list)
+    updated: list[Id] = field(default_factory=list)
+    removed: list[Id] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+
+    def note(self, item: Id, before: Optional[Object], after: Optional[Object]) -> None:
+        """Remember one object that is made, changed or (``after`` is None) removed."""
+        which = self.removed if after is None else self.created if before is None else self.updated
+        which.append(item)
+        self.before.append(shown(before))
+        self.after.append(shown(after))
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One object of the manifests."""
+
+    id: Id
+    body: Object
+
+
+def run(params: Mapping[str, Any], documents: Sequence[Object], ports: Ports, ctx: Context) -> dict[str, Any]:
+    """Apply the release, or remove it. Raises the typed errors of ``_errors``.
+
+    ``documents`` are the objects of the manifests, as read.
+    """
+    bodies = [without(item, params["ignore_fields"] or ()) for item in documents]
+    cluster = Cluster(ports.client, defined_kinds(bodies), bool(params["force_conflicts"]))
+    release = _Release(params, cluster, ports, ctx)
+    return release.present(bodies) if params["state"] == "present" else release.absent()
+
+
+class _Release:
+    """One release during one run of the module."""
+
+    def __init__(self, params: Mapping[str, Any], cluster: Cluster, ports: Ports, ctx: Context) -> None:
+        self._params = params
+        self._cluster = cluster
+        self._clock = ports.clock
+        self._ctx = ctx
+        self._deadline = ports.clock.monotonic() + params["wait_timeout"]
+        self._voice = Voice(params["name"], ctx.progress, ports.clock.monotonic)
+        self._changes = Changes()
+        self._webhooks = Webhooks()
+        self._map = Id("v1", "ConfigMap", params["namespace"], "slipway-" + params["name"])
+
+    # Present
+
+    def present(self, bodies: Sequence[Object]) -> dict[str, Any]:
+        planned = sorted(self._identified(bodies), key=lambda one: one.id.stage)
+        before = self._recorded()
+        after = Inventory(self._params["version"] or "", tuple(one.id for one in planned))
+        surplus = [item for item in after.lacking(before) if item.stage != NAMESPACES]
+        self._refuse_orphans([item for item in surplus if item.kind == DEFINITION])
+        for stage in sorted({one.id.stage for one in planned} | {NAMESPACES}):
+            self._apply_stage([one for one in planned if one.id.stage == stage])
+            if stage == NAMESPACES:
+                # Recorded before it is made: a run that is cut short leaves nothing unknown.
+                self._record(after.joined(before))
+        self._remove(surplus)
+        self._record(after)
+        if self._params["wait"] and not self._ctx.check_mode:
+            self._wait_ready([one.id for one in planned])
+        return self._result(before, after)
+
+    def _identified(self, bodies: Sequence[Object]) -> list[Planned]:
+        found: dict[Any, Planned] = {}
+        for body in bodies:
+            try:
+                kind = self._cluster.kind(str(body.get("apiVersion")), str(body.get("kind")))
+                item = identify(body, kind.is_namespaced if kind else None, self._params["namespace"])
+            except ManifestError as error:
+                raise InvalidInput("src", str(error)) from error
+            if item.key in found:
+                raise InvalidInput("src", "%s is in it twice" % (item,))
+            meta = {**body["metadata"], **({"namespace": item.namespace} if item.namespace else {})}
+            found[item.key] = Planned(item, {**body, "metadata": meta})
+        if not found:
+            raise InvalidInput("src", "there is no object in the manifests")
+        return list(found.values())
+
+    def _apply_stage(self, planned: Sequence[Planned]) -> None:
+        """Ask the server about every object of a stage, then write those that differ."""
+        due = []
+        for one in planned:
+            before = self._cluster.find(one.id)
+            after = self._asked(one, before)
+            if comparable(before) != comparable(after):
+                self._changes.note(one.id, before, after)
+                due.append(one)
+        if self._ctx.check_mode:
+            return
+        for one in due:
+            self._cluster.apply(one.id, one.body, dry_run=False)
+        if due and planned[0].id.kind == DEFINITION:
+            self._wait_ready([one.id for one in planned])
+
+    def _asked(self, one: Planned, before: Optional[Object]) -> Object:
+        """Return the object as the server would store it; wait for webhooks that do not answer yet."""
+        started = self._clock.monotonic()
+        try:
+            while True:
+                try:
+                    return self._cluster.apply(one.id, one.body, dry_run=True)
+                except NotFound:
+                    # Its namespace or its kind comes only with a run that writes.
+                    if self._ctx.check_mode and before is None:
+                        return one.body
+                    raise
+                except Forbidden as error:
+                    if "denied the request" in error.cause:
+                        raise PermanentError(error.what, error.resource, error.cause, code="denied") from error
+                    raise
+                except TransientError as error:
+                    self._bear(error)
+        finally:
+            if self._webhooks.refusals:
+                self._webhooks.seconds += self._clock.monotonic() - started
+
+    def _bear(self, error: TransientError) -> None:
+        """Note a refusal that may pass and wait a moment. Raises it when the time is over."""
+        if self._ctx.check_mode or error.code == "unreachable" or self._clock.monotonic() > self._deadline:
+            error.hint = "It was asked for %d s." % self._voice.elapsed_s
+            raise error
+        self._webhooks.refusals += 1
+        self._webhooks.first_refusal = self._webhooks.first_refusal or error.cause
+        self._voice.say("not accepted yet: %s" % error.cause[:200])
+        self._clock.sleep(_POLL_S)
+
+    # Inventory
+
+    def _recorded(self) -> Inventory:
+        try:
+            return Inventory.of(self._cluster.find(self._map))
+        except ManifestError as error:
+            raise PermanentError("read", str(self._map), str(error), code="damaged_inventory") from error
+
+    def _record(self, inventory: Inventory) -> None:
+        """Write the inventory where it differs."""
+        if not self._ctx.check_mode and self._recorded() != inventory._replace(ids=tuple(sorted(inventory.ids))):
+            body = inventory.config_map(self._map.name, self._map.namespace)
+            self._cluster.apply(self._map, body, dry_run=False)
+
+    # Absent
+
+    def absent(self) -> dict[str, Any]:
+        before = self._recorded()
+        doomed = removal_order(before.ids)
+        definitions = [item for item in doomed if item.kind == DEFINITION]
+        self._refuse_orphans(definitions)
+        custom = [one for definition in definitions for one in self._customs(definition)]
+        # Their controllers still run, so that their finalizers are answered.
+        self._remove(custom)
+        self._remove([item for item in doomed if item.stage >= RUNNING])
+        self._remove([item for item in doomed if NAMESPACES < item.stage < RUNNING])
+        if before.ids and not self._ctx.check_mode:
+            self._cluster.delete(self._map)
+        self._remove([item for item in doomed if item.stage == NAMESPACES])
+        return self._result(before, Inventory())
+
+    def _customs(self, definition: Id) -> list[Id]:
+        """Return the objects of a definition that people made, not the library itself."""
+        derived = self._params["derived_kinds"] or ()
+        return [item for item in self._cluster.custom_resources(definition) if item.kind not in derived]
+
+    def _refuse_orphans(self, definitions: Sequence[Id]) -> None:
+        """Refuse to remove definitions, and with them everybody's objects, unless told so."""
+        if self._params["custom_resources"] == "remove":
+            return
+        found = [item for definition in definitions for item in self._customs(definition)]
+        if found:
+            names = ", ".join(map(str, found[:_NAMED])) + (" and more" if len(found) > _NAMED else "")
+            cause = "%d custom resources would go with it: %s" % (len(found), names)
+            hint = "Remove them first, or set custom_resources to remove."
+            raise PermanentError("remove", self._params["name"], cause, hint, code="custom_resources")
+
+    def _remove(self, items: Sequence[Id]) -> None:
+        """Remove objects and wait until they are gone."""
+        found = [(item, self._cluster.find(item)) for item in items]
+        gone = [(item, body) for item, body in found if body is not None]
+        for item, body in gone:
+            self._changes.note(item, body, None)
+            if not self._ctx.check_mode:
+                self._cluster.delete(item, "Foreground" if item.stage in (RUNNING, CUSTOM) else "Background")
+        if not self._ctx.check_mode:
+            self._wait([item for item, _body in gone], "be gone", _lingering)
+
+    # Waiting
+
+    def _wait_ready(self, items: Sequence[Id]) -> None:
+        self._wait(items, "be ready", lambda body: "to exist" if body is None else waits_for(body))
+
+    def _wait(self, items: Sequence[Id], what: str, reason: Callable[[Optional[Object]], str]) -> None:
+        """Wait until no object has a reason any more. Raises TransientError ``timeout`` that tells it."""
+        open_ = list(items)
+        while True:
+            reasons = {item: (reason(body), body) for item in open_ for body in [self._cluster.find(item)]}
+            open_ = [item for item in open_ if reasons[item][0]]
+            if not open_:
+                return
+            first = open_[0]
+            why = "%s waits for %s" % (first, reasons[first][0])
+            if self._clock.monotonic() > self._deadline:
+                raise self._late(what, why, reasons[first][1])
+            self._voice.beat(lambda why=why: why)  # type: ignore[misc]
+            self._clock.sleep(_POLL_S)
+
+    def _late(self, what: str, why: str, body: Optional[Object]) -> SlipwayError:
+        said = ""
+        if body and (body.get("spec") or {}).get("template") and what == "be ready":
+            said = pods_say(self._cluster.pods_of(body))
+        cause = "after %d s %s%s" % (self._voice.elapsed_s, why, "; " + said if said else "")
+        hint = "Raise wait_timeout if it needs longer."
+        return TransientError("wait for", "%s to %s" % (self._params["name"], what), cause, hint, code="timeout")
+
+    def _result(self, before: Inventory, after: Inventory) -> dict[str, Any]:
+        changes = self._changes
+        result: dict[str, Any] = {
+            "changed": bool(changes.created or changes.updated or changes.removed or self._is_new(before, after)),
+            "created": [str(item) for item in changes.created],
+            "updated": [str(item) for item in changes.updated],
+            "removed": [str(item) for item in changes.removed],
+            "version": after.version,
+            "previous_version": before.version,
+            "webhook": self._webhooks.as_result(),
+            "seconds": round(self._voice.elapsed_s, 3),
+        }
+        if self._ctx.diff:
+            sides = {"before": "".join(changes.before), "after": "".join(changes.after)}
+            result["diff"] = {**sides, "before_header": self._params["name"], "after_header": self._params["name"]}
+        return result
+
+    @staticmethod
+    def _is_new(before: Inventory, after: Inventory) -> bool:
+        return before._replace(ids=tuple(sorted(before.ids))) != after._replace(ids=tuple(sorted(after.ids)))
+
+
+def _lingering(body: Optional[Object]) -> str:
+    """Return what keeps an object that is being removed, nothing when it is gone."""
+    if body is None:
+        return ""
+    finalizers = ", ".join(body["metadata"].get("finalizers") or [])
+    conditions = (body.get("status") or {}).get("conditions") or []
+    remaining = "; ".join(
+        one.get("message", "")
+        for one in conditions
+        if one.get("type") == "NamespaceContentRemaining" and one.get("status") == "True"
+    )
+    return "finalizers %s%s" % (finalizers, "; " + remaining if remaining else "") if finalizers else "its removal"

@@ -1,0 +1,208 @@
+#!/usr/bin/python
+# Copyright (c) 2026, slipway.gitops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kube_manifests
+short_description: Keep a cluster as the manifests of a release say
+version_added: "1.0.0"
+description:
+  - Applies a set of objects that belong together, a release, by server-side apply. Every object is asked about by a
+    dry run on the server first, and only those that differ are written, so a second run writes nothing.
+  - Goes in the order in which things need each other. Namespaces, then definitions until the server serves them, then
+    what workloads need, then workloads, then webhook configurations, then custom resources.
+  - An admission webhook that does not answer yet, or whose certificate is not trusted yet, is asked again until it
+    answers or the time is over, before the first object behind it is written. What a webhook denies is told at once.
+  - Remembers what the release consists of in a ConfigMap, its inventory. So an upgrade removes what the new version
+    lacks, and removing the release needs no manifest.
+author:
+  - slipway.gitops contributors (@slipway-gitops)
+extends_documentation_fragment:
+  - slipway.gitops._attributes
+  - slipway.gitops._attributes.actiongroup
+  - slipway.gitops._kube_auth
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Dry runs on the server. An object whose namespace or kind would only be made by the run counts as created.
+  diff_mode:
+    support: full
+    details:
+      - Values of Secrets are masked.
+  idempotent:
+    support: full
+options:
+  name:
+    description: Name of the release. Its inventory is the ConfigMap C(slipway-NAME).
+    type: str
+    required: true
+  namespace:
+    description: Namespace of the inventory, and of objects that name none.
+    type: str
+    required: true
+  state:
+    description: V(present) applies the release, V(absent) removes what its inventory lists.
+    type: str
+    choices: [present, absent]
+    default: present
+  src:
+    description: Files with manifests in YAML or JSON.
+    type: list
+    elements: path
+  definitions:
+    description: Objects as data, applied after those of O(src).
+    type: list
+    elements: dict
+  version:
+    description: Version of the release, kept in the inventory.
+    type: str
+  ignore_fields:
+    description: Dotted paths of fields that are left out of the manifests because somebody else sets them.
+    type: list
+    elements: str
+  force_conflicts:
+    description: Whether to take over fields that another manager has set. Without it such a conflict is an error that names them.
+    type: bool
+    default: false
+  custom_resources:
+    description:
+      - What happens when a definition has to be removed while objects of its kind exist, which would go with it.
+      - V(refuse) changes nothing and names them, V(remove) removes them first, while their controllers still run.
+    type: str
+    choices: [refuse, remove]
+    default: refuse
+  derived_kinds:
+    description: Kinds whose objects the release itself makes, such as reports of its status. They do not count for O(custom_resources).
+    type: list
+    elements: str
+  wait:
+    description: Whether to wait until Deployments, DaemonSets and StatefulSets are rolled out.
+    type: bool
+    default: true
+  wait_timeout:
+    description: Longest time of the task, in seconds.
+    type: int
+    default: 300
+seealso:
+  - module: kubernetes.core.k8s
+"""
+
+EXAMPLES = r"""
+- name: Install a release from the manifest of its version
+  slipway.gitops.kube_manifests:
+    name: clock
+    namespace: clock
+    version: 1.4.2
+    src: [files/clock-1.4.2.yaml]
+
+- name: See what an upgrade would change
+  slipway.gitops.kube_manifests:
+    name: clock
+    namespace: clock
+    version: 1.5.0
+    src: [files/clock-1.5.0.yaml]
+  check_mode: true
+  diff: true
+
+- name: Keep one more object
+  slipway.gitops.kube_manifests:
+    name: clock-config
+    namespace: clock
+    definitions:
+      - apiVersion: v1
+        kind: ConfigMap
+        metadata:
+          name: clock-zone
+        data:
+          zone: Europe/Berlin
+
+- name: Remove it, then the release
+  slipway.gitops.kube_manifests:
+    name: "{{ item }}"
+    namespace: clock
+    state: absent
+  loop: [clock-config, clock]
+"""
+
+RETURN = r"""
+created:
+  description: Objects that were made, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [Deployment clock/clock]
+updated:
+  description: Objects that were changed, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [ConfigMap clock/clock-zone]
+removed:
+  description: Objects that were removed, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+version:
+  description: Version of the release afterwards.
+  returned: success
+  type: str
+  sample: 1.5.0
+previous_version:
+  description: Version that the inventory named before.
+  returned: success
+  type: str
+  sample: 1.4.2
+webhook:
+  description: How long admission kept the run waiting.
+  returned: success
+  type: dict
+  contains:
+    seconds:
+      description: Time until everything was accepted, 0 when nothing was refused.
+      type: float
+      returned: always
+    refusals:
+      description: How often a dry run was refused.
+      type: int
+      returned: always
+    first_refusal:
+      description: What the server said the first time.
+      type: str
+      returned: always
+  sample: {seconds: 1.7, refusals: 3, first_refusal: "failed calling webhook: connection refused"}
+seconds:
+  description: How long it took.
+  returned: success
+  type: float
+  sample: 17.2
+error_class:
+  description: V(permanent), V(transient) or V(busy).
+  returned: failure
+  type: str
+  sample: permanent
+error:
+  description:
+    - The failure in parts. C(error.code) is for programs, for example V(custom_resources), V(denied), V(field_conflict),
+      V(unknown_kind) or V(timeout).
+  returned: failure
+  type: dict
+  sample:
+    code: custom_resources
+    resource: clock
+"""
+
+from ansible_collections.slipway.gitops.plugins.module_utils._entry.kube_manifests import ENTRY
+from ansible_collections.slipway.gitops.plugins.module_utils._module import run_module
+
+
+def main() -> None:
+    run_module(ENTRY)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Releases of manifests: order, inventory, and faults that a real cluster does not show on demand."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any, Mapping, Optional
+
+import pytest
+
+from ansible_collections.slipway.gitops.plugins.module_utils._context import Context
+from ansible_collections.slipway.gitops.plugins.module_utils._errors import (
+    Forbidden,
+    NotFound,
+    SlipwayError,
+    TransientError,
+)
+from ansible_collections.slipway.gitops.plugins.module_utils._manifests import document
+from ansible_collections.slipway.gitops.plugins.module_utils._manifests.cluster import Ports
+from ansible_collections.slipway.gitops.plugins.module_utils._manifests.document import Id, Inventory, ManifestError
+from ansible_collections.slipway.gitops.plugins.module_utils._manifests.readiness import waits_for
+from ansible_collections.slipway.gitops.plugins.module_utils._manifests.service import run
+
+Object = dict[str, Any]
+GAP = TransientError("apply", "x", 'failed calling webhook "w": x509: certificate signed by unknown authority')
+
+
+def thing(kind: str, name: str = "one", version: str = "v1", **more: Any) -> Object:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, **more}
+
+
+def definition(kind: str = "Pool") -> Object:
+    spec = {
+        "group": "net.example.org",
+        "names": {"kind": kind, "plural": kind.lower() + "s"},
+        "scope": "Namespaced",
+        "versions": [{"name": "v1", "served": True}],
+    }
+    return thing("CustomResourceDefinition", kind.lower() + "s.net.example.org", "apiextensions.k8s.io/v1", spec=spec)
+
+
+POOL = thing("Pool", version="net.example.org/v1")
+DEPLOYMENT = thing("Deployment", version="apps/v1", spec={"replicas": 1, "template": {"spec": {}}, "selector": {}})
+RELEASE = [POOL, DEPLOYMENT, thing("ConfigMap"), definition(), thing("Namespace", "lib")]
+
+
+class FakeKube:
+    """An API server that stores, with an admission webhook that fails as ``faults`` says.
+
+    Definitions are established and workloads ready at once, unless their name is in ``stuck``.
+    """
+
+    served = {
+        "/api/v1": [("ConfigMap", "configmaps", True), ("Namespace", "namespaces", False), ("Pod", "pods", True)],
+        "/apis/apps/v1": [("Deployment", "deployments", True)],
+        "/apis/apiextensions.k8s.io/v1": [("CustomResourceDefinition", "customresourcedefinitions", False)],
+    }
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.store: dict[str, Object] = {}
+        self.calls: list[str] = []
+        self.faults: list[SlipwayError] = []
+        self.stuck: set[str] = set()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def get(self, path: str, query: Optional[Mapping[str, str]] = None) -> Object:
+        if path == "/apis/net.example.org/v1" and any("customresourcedefinitions" in key for key in self.store):
+            return {"resources": [{"name": "pools", "kind": "Pool", "namespaced": True}]}
+        if path in self.served:
+            return {"resources": [{"name": p, "kind": k, "namespaced": n} for k, p, n in self.served[path]]}
+        if path not in self.store:
+            raise NotFound("read", path)
+        return copy.deepcopy(self.store[path])
+
+    def list(self, path: str, label_selector: str = "", field_selector: str = "") -> Object:
+        base, plural = path.rsplit("/", 1)
+        return {"items": [item for key, item in self.store.items() if key.startswith(base) and "/%s/" % plural in key]}
+
+    def apply(
+        self, path: str, body: Mapping[str, Any], manager: str, force: bool = False, dry_run: bool = False
+    ) -> Object:
+        if "/namespaces/lib/" in path and "/api/v1/namespaces/lib" not in self.store:
+            raise NotFound("apply", path, "namespace not found")
+        if "/pools/" in path and self.faults:
+            raise self.faults.pop(0)
+        stored = copy.deepcopy(dict(body))
+        stored["metadata"]["managedFields"] = [{"manager": manager, "operation": "Apply", "fieldsV1": sorted(body)}]
+        if body["metadata"]["name"] not in self.stuck:
+            ready = {"updatedReplicas": 1, "readyReplicas": 1}
+            stored["status"] = {"conditions": [{"type": "Established", "status": "True"}], **ready}
+        if not dry_run:
+            self.calls.append("apply " + path.rsplit("/", 2)[-2])
+            self.store[path] = stored
+        return stored
+
+    def delete(self, path: str, propagation: str = "", dry_run: bool = False) -> Object:
+        self.calls.append("delete " + path.rsplit("/", 2)[-2])
+        return self.store.pop(path)
+
+
+def keep(kube: FakeKube, *items: Object, check: bool = False, **options: Any) -> dict[str, Any]:
+    params = {
+        "name": "lib", "namespace": "lib", "state": "present", "version": "1", "ignore_fields": None,
+        "force_conflicts": False, "custom_resources": "refuse", "derived_kinds": None, "wait": True,
+        "wait_timeout": 60, **options,
+    }  # fmt: skip
+    documents = json.loads(json.dumps(items))
+    return run(params, documents, Ports(kube, kube), Context(check_mode=check, diff=True))
+
+
+def test_order_of_a_first_run_and_nothing_in_a_second() -> None:
+    kube = FakeKube()
+    result = keep(kube, *RELEASE)
+    assert [call.split()[1] for call in kube.calls] == [
+        "namespaces", "configmaps", "customresourcedefinitions", "configmaps", "deployments", "pools"
+    ]  # fmt: skip
+    assert len(result["created"]) == 5 and result["version"] == "1" and result["previous_version"] == ""
+    kube.calls.clear()
+    again = keep(kube, *RELEASE)
+    assert (again["changed"], again["created"], again["updated"], kube.calls) == (False, [], [], [])
+
+
+def test_check_mode_on_an_empty_cluster_writes_nothing_and_tells_everything() -> None:
+    kube = FakeKube()
+    result = keep(kube, *RELEASE, check=True)
+    assert result["changed"] and len(result["created"]) == 5
+    assert keep(kube, POOL, check=True)["created"] == ["Pool one"]
+    assert kube.store == {}
+
+
+def test_webhook_that_does_not_answer_yet_is_asked_before_the_first_write() -> None:
+    kube = FakeKube()
+    keep(kube, *RELEASE[1:])
+    kube.calls.clear()
+    kube.faults = [GAP, GAP]
+    result = keep(kube, thing("Pool", "a", POOL["apiVersion"]), POOL, name="config")
+    assert result["webhook"]["refusals"] == 2
+    assert "x509" in result["webhook"]["first_refusal"]
+    assert result["webhook"]["seconds"] == pytest.approx(1.0)
+    assert kube.calls.count("apply pools") == 2
+
+
+def test_webhook_that_never_answers_ends_with_its_words_and_no_custom_resource() -> None:
+    kube = FakeKube()
+    keep(kube, *RELEASE[1:])
+    kube.calls.clear()
+    kube.faults = [GAP] * 1000
+    with pytest.raises(TransientError, match="x509.*asked for 60 s"):
+        keep(kube, POOL, name="config")
+    assert "apply pools" not in kube.calls
+
+
+def test_denial_is_told_at_once() -> None:
+    kube = FakeKube()
+    keep(kube, *RELEASE[1:])
+    kube.faults = [Forbidden("apply", "x", "admission webhook denied the request: bad range", "Grant this right")]
+    with pytest.raises(SlipwayError, match="bad range.$") as caught:
+        keep(kube, POOL, name="config")
+    assert (caught.value.code, kube.now) == ("denied", 0.0)
+
+
+def test_upgrade_removes_what_the_new_version_lacks() -> None:
+    kube = FakeKube()
+    keep(kube, *RELEASE, thing("ConfigMap", "old"))
+    result = keep(kube, *RELEASE, version="2")
+    assert result["removed"] == ["ConfigMap lib/old"]
+    assert (result["previous_version"], result["version"]) == ("1", "2")
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_definition_with_objects_is_not_removed_unless_told(state: str) -> None:
+    kube = FakeKube()
+    keep(kube, *RELEASE[1:])
+    keep(kube, POOL, name="config")
+    before = copy.deepcopy(kube.store)
+    with pytest.raises(SlipwayError, match="1 custom resources would go with it: Pool lib/one") as caught:
+        keep(kube, thing("ConfigMap"), state=state)
+    assert caught.value.code == "custom_resources"
+    assert kube.store == before
+    keep(kube, thing("ConfigMap"), state=state, derived_kinds=["Pool"], check=True)
+
+
+def test_removal_goes_backwards_and_leaves_nothing() -> None:
+    kube = FakeKube()
+    keep(kube, *RELEASE)
+    kube.calls.clear()
+    result = keep(kube, state="absent", custom_resources="remove")
+    assert [call.split()[1] for call in kube.calls] == [
+        "pools", "deployments", "configmaps", "customresourcedefinitions", "configmaps", "namespaces"
+    ]  # fmt: skip
+    assert result["changed"] and kube.store == {}
+    assert keep(kube, state="absent")["changed"] is False
+
+
+def test_run_that_is_cut_short_leaves_nothing_unknown() -> None:
+    kube = FakeKube()
+    kube.stuck = {"pools.net.example.org"}
+    with pytest.raises(TransientError, match="CustomResourceDefinition pools.* waits for to be established"):
+        keep(kube, *RELEASE)
+    kube.stuck = set()
+    keep(kube, state="absent")
+    assert kube.store == {}
+
+
+def test_workload_that_does_not_become_ready_is_named_with_its_pods_reason() -> None:
+    kube = FakeKube()
+    kube.stuck = {"one"}
+    waiting = {"name": "c", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such tag"}}}
+    pod = thing("Pod", "one-x", status={"containerStatuses": [waiting]})
+    kube.store["/api/v1/namespaces/lib/pods/one-x"] = pod
+    with pytest.raises(TransientError, match="Deployment lib/one waits for 1 of 1 pods.*ImagePullBackOff"):
+        keep(kube, thing("Namespace", "lib"), DEPLOYMENT)
+
+
+def test_values_of_secrets_are_not_shown() -> None:
+    secret = thing("Secret", data={"key": "aHVudGVyMg=="}, stringData={"more": "hunter2"})
+    assert "hunter2" not in document.shown(secret) and "aHVu" not in document.shown(secret)
+
+
+@pytest.mark.parametrize(
+    ("text", "objects"),
+    [
+        ("", []),
+        ("---\n---\nkind: A\n", [{"kind": "A"}]),
+        ("kind: List\nitems: [{kind: A}, {kind: B}]\n", [{"kind": "A"}, {"kind": "B"}]),
+        ("when: 2026-01-02\n", [{"when": "2026-01-02"}]),
+        ('{"kind": "A"}', [{"kind": "A"}]),
+    ],
+)
+def test_manifest_is_read(text: str, objects: list[Object]) -> None:
+    assert document.read_yaml(text) == objects
+
+
+@pytest.mark.parametrize("text", ["a: [", "- a\n", "just text", "a: !!python/name:os.system x"])
+def test_what_is_no_manifest_is_refused(text: str) -> None:
+    with pytest.raises(ManifestError):
+        document.read_yaml(text)
+
+
+@pytest.mark.parametrize(
+    ("item", "is_namespaced", "expected"),
+    [
+        (thing("Pod"), True, Id("v1", "Pod", "lib", "one")),
+        (thing("Node"), False, Id("v1", "Node", "", "one")),
+        (thing("What"), None, Id("v1", "What", "", "one")),
+        ({**thing("Pod"), "metadata": {"name": "x", "namespace": "y"}}, True, Id("v1", "Pod", "y", "x")),
+    ],
+)
+def test_identity(item: Object, is_namespaced: Optional[bool], expected: Id) -> None:
+    assert document.identify(item, is_namespaced, "lib") == expected
+
+
+def test_inventory_survives_its_config_map_and_damage_is_told() -> None:
+    kept = Inventory("1", (Id("apps/v1", "Deployment", "lib", "a"), Id("v1", "Namespace", "", "lib")))
+    assert Inventory.of(kept.config_map("m", "lib")) == kept
+    with pytest.raises(ManifestError):
+        Inventory.of({"data": {"objects": "v1 Pod only-three\n"}})
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "status", "waits"),
+    [
+        ("Deployment", {"replicas": 2}, {"updatedReplicas": 2, "readyReplicas": 2, "replicas": 2}, ""),
+        ("Deployment", {"replicas": 2}, {"updatedReplicas": 1, "readyReplicas": 2}, "1 of 2 pods to be made"),
+        (
+            "Deployment",
+            {},
+            {"updatedReplicas": 1, "readyReplicas": 1, "replicas": 2},
+            "pods of an older template to go",
+        ),
+        ("Deployment", {"replicas": 0}, {}, ""),
+        ("StatefulSet", {"replicas": 1}, {"updatedReplicas": 1}, "1 of 1 pods to be ready"),
+        ("DaemonSet", {}, {"desiredNumberScheduled": 1, "updatedNumberScheduled": 1, "numberReady": 1}, ""),
+        ("DaemonSet", {}, {"desiredNumberScheduled": 1}, "1 of 1 pods to be made"),
+        ("ConfigMap", {}, {}, ""),
+    ],
+)
+def test_readiness(kind: str, spec: Object, status: Object, waits: str) -> None:
+    assert waits_for(thing(kind, spec=spec, status=status)) == waits
+    if kind != "ConfigMap":
+        status = {**status, "observedGeneration": 1}
+        unseen = {**thing(kind, spec=spec, status=status), "metadata": {"generation": 2}}
+        assert waits_for(unseen) == "its controller to see it"
