@@ -70,6 +70,17 @@ def kept(path: str) -> list[Process]:
     ]
 
 
+def marked(prefix: str) -> dict[str, list[Process]]:
+    """Return processes that carry our mark with a value that begins with ``prefix``, by that value."""
+    start = ("%s=%s" % (MARKER, prefix)).encode()
+    found: dict[str, list[Process]] = {}
+    for process in everything():
+        for entry in _read(process.pid, "environ").split(b"\0"):
+            if entry.startswith(start):
+                found.setdefault(entry[len(MARKER) + 1 :].decode("utf-8", "replace"), []).append(process)
+    return found
+
+
 def contained(socket_path: str, folders: Iterable[str]) -> list[Process]:
     """Return shims of the containerd at ``socket_path`` and everything that runs in its containers.
 

@@ -36,6 +36,7 @@ LAYERS = (
     ("module_utils/_http.py", "L2"),
     ("module_utils/_process.py", "L2"),
     ("module_utils/_wire.py", "L2"),
+    ("module_utils/_forward/keeper.py", "L2"),
     ("module_utils/_kube/auth.py", "L2"),
     ("module_utils/_kube/tls.py", "L2"),
     ("module_utils/_kube/client.py", "L2"),
