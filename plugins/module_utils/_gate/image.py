@@ -48,11 +48,12 @@ def parse_image(reference: str) -> Image:
 
 def _complete(name: str) -> str:
     """Return ``name`` with the registry host and folder that a runtime would add."""
-    first, slash, _rest = name.partition("/")
-    if not slash:
-        return "docker.io/library/" + name
-    has_host = "." in first or ":" in first or first == "localhost"
-    return name if has_host else "docker.io/" + name
+    host, slash, path = name.partition("/")
+    if not slash or not ("." in host or ":" in host or host == "localhost"):
+        host, path = "docker.io", name
+    if host in ("docker.io", "index.docker.io"):
+        host, path = "docker.io", path if "/" in path else "library/" + path
+    return host + "/" + path
 
 
 def carries(references: Sequence[str], wanted: Sequence[Image]) -> bool:

@@ -28,6 +28,7 @@ LAYERS = (
     ("module_utils/_gate/targets.py", "L3"),
     ("module_utils/_tools/build.py", "L3"),
     ("module_utils/_tools/download.py", "L3"),
+    ("module_utils/_registry/session.py", "L3"),
     # Ports: the only input and output.
     ("module_utils/_clock.py", "L2"),
     ("module_utils/_git.py", "L2"),

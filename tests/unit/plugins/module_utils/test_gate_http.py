@@ -18,7 +18,8 @@ from ansible_collections.slipway.gitops.plugins.module_utils._errors import Inva
 from ansible_collections.slipway.gitops.plugins.module_utils._gate.expression import check_expression, search
 from ansible_collections.slipway.gitops.plugins.module_utils._gate.http_check import Answer, HttpCheck, Streak, mismatch
 from ansible_collections.slipway.gitops.plugins.module_utils._gate.url import check_url, clean_headers, refuse_address
-from ansible_collections.slipway.gitops.plugins.module_utils._http import MAX_BODY, HttpProbe
+from ansible_collections.slipway.gitops.plugins.module_utils._http import HttpProbe
+from ansible_collections.slipway.gitops.plugins.module_utils._http_call import MAX_BODY
 
 Script = Callable[[socket.socket], None]
 
