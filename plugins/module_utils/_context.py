@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, Mapping, Optional, Protocol
+from typing import Any, Callable, Mapping, NamedTuple, Optional, Protocol
 
 
 class Clock(Protocol):
@@ -51,6 +51,21 @@ def _ignore(message: str) -> None:
     """Accept and drop a message."""
 
 
+class Answer(NamedTuple):
+    """What came of a question: the line that was entered, None when there was none.
+
+    ``trouble`` says why nobody could be asked; it is empty when a person had the chance to answer.
+    """
+
+    line: Optional[str]
+    trouble: str = ""
+
+
+def _nobody(prompt: str, timeout_s: int) -> Answer:
+    """Stand for a person where there is no terminal."""
+    return Answer(None, "this task has no terminal")
+
+
 @dataclass(frozen=True)
 class Context:
     """Everything about the run that is not an option of the module.
@@ -58,6 +73,7 @@ class Context:
     ``env`` is the environment of the task (the process environment overlaid with the
     task's ``environment:``); use cases and ports read it instead of ``os.environ``.
     ``progress`` shows one line to the operator at once; in a plain module it is a no-op.
+    ``ask`` shows a text and waits up to so many seconds for a line, if there is a terminal.
     """
 
     check_mode: bool = False
@@ -67,6 +83,7 @@ class Context:
     progress: Callable[[str], None] = _ignore
     secrets: Redactor = field(default_factory=Redactor)
     agent: str = "slipway.gitops"
+    ask: Callable[[str, int], Answer] = _nobody
 
 
 @dataclass(frozen=True)

@@ -135,8 +135,13 @@ def _progress_command(world: World, folder: Path) -> Setting:
     )
 
 
+def _nothing(world: World, folder: Path) -> Setting:
+    return Setting()
+
+
 ALONE: dict[str, Callable[[World, Path], Setting]] = {
     "cached_tool": _cached_tool,
+    "confirm": _nothing,
     "deploy_queue": _queue,
     "deploy_queue_info": _queue,
     "kube_manifests": _kube_manifests,

@@ -1,0 +1,46 @@
+# Copyright (c) 2026, slipway.gitops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks the person at the terminal from inside a worker (private to the collection).
+
+The terminal belongs to Ansible's main process, which shows the question and reads the
+answer for us, one question of one host at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Mapping
+
+from ansible.errors import AnsibleError, AnsiblePromptInterrupt, AnsiblePromptNoninteractive
+from ansible.utils.display import Display
+
+from ..module_utils._context import Answer
+
+#: AWX gives a job a terminal of which nobody is at the other end; these variables tell its jobs.
+_JOB_VARIABLES = ("awx_job_id", "tower_job_id")
+#: Ctrl-C and Ctrl-D: the terminal is in raw mode, so they come as characters.
+_INTERRUPTS = (b"\x03", b"\x04")
+_ENTER = (b"\r", b"\n")
+
+
+def ask(prompt: str, timeout_s: int, variables: Mapping[str, Any]) -> Answer:
+    """Show ``prompt`` and wait for one line. Whoever interrupts, or is too slow, has given no answer."""
+    for name in _JOB_VARIABLES:
+        if variables.get(name):
+            return Answer(None, "the variable %s says that this is a job of AWX" % name)
+    started = time.monotonic()
+    try:
+        typed = Display().prompt_until(
+            prompt, seconds=timeout_s, interrupt_input=_INTERRUPTS, complete_input=_ENTER
+        )  # fmt: skip
+    except AnsiblePromptNoninteractive:
+        return Answer(None, "standard input is no terminal in the foreground")
+    except AnsiblePromptInterrupt:
+        return Answer(None)
+    except AnsibleError as error:  # such as a terminal that was closed meanwhile
+        return Answer(None, "the terminal cannot be used (%s)" % error)
+    # When time runs out, what was typed so far is returned as if Enter had followed.
+    if time.monotonic() - started >= timeout_s:
+        return Answer(None)
+    return Answer(typed.decode("utf-8", "replace"))
