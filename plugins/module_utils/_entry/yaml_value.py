@@ -1,0 +1,44 @@
+# Copyright (c) 2026, slipway.gitops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module yaml_value: arguments, and the use case with real ports (private to the collection)."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from .._argspec import GIT, GIT_COMMIT, LEASE, merge
+from .._context import Context, Entry
+from .._values.file import values_file
+from ._git_edit import run_edit
+
+_VALUE = {
+    "key": {"type": "str", "required": True, "no_log": False},
+    "value": {"type": "raw"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "create": {"type": "bool", "default": False},
+}
+ARGUMENT_SPEC = merge(
+    GIT,
+    LEASE,
+    GIT_COMMIT,
+    {
+        "path": {"type": "str", "required": True},
+        "values": {"type": "list", "elements": "dict", "required": True, "options": _VALUE},
+        "deny_values": {"type": "list", "elements": "str", "default": []},
+    },
+)
+
+
+def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+    """Set the values; raises as :func:`run_edit` does."""
+    return run_edit(params, values_file, ctx)
+
+
+ENTRY = Entry(
+    name="yaml_value",
+    argument_spec=ARGUMENT_SPEC,
+    run=run,
+    libraries=(("yaml", "PyYAML"),),
+    has_plain_progress=True,
+)
