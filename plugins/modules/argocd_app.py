@@ -143,10 +143,15 @@ options:
         type: str
         required: true
       images:
-        description: Names of the images that were delivered.
+        description:
+          - Names of the images that were delivered, as M(slipway.gitops.kustomize_image) set them.
+          - Either these or O(expected.values).
         type: list
         elements: str
-        required: true
+      values:
+        description: Keys of the values that were delivered, as M(slipway.gitops.yaml_value) set them.
+        type: list
+        elements: str
   operation:
     description: How to sync, when an operation of our own has to be started.
     type: dict
@@ -220,7 +225,7 @@ options:
     default: false
 notes:
   - Under automated sync another commit may land right after yours, and Argo CD then syncs that one and never yours.
-    That is success if it contains your commit and left the images in O(expected.images) as your commit set them. If it
+    That is success if it contains your commit and left what O(expected) names as your commit set it. If it
     changed them, the task ends with C(error.code=superseded) and RV(superseded_by).
   - An operation of our own is started only when automated sync is off, or with O(retry_failed) when the automated
     one failed. The checks of Argo CD's API server are made first, since writing to the Kubernetes API bypasses them.

@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Mapping, Optional, Protocol, Sequence
+from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
 from .._errors import InvalidInput
 from .state import BEHIND, CHANGED, DESCENDANT, DIVERGED
-
-_FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
 
 class History(Protocol):
@@ -27,25 +25,27 @@ class History(Protocol):
         """Return files of a commit, None for what does not exist."""
 
 
-ImageState = Mapping[str, Optional[str]]
+State = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Delivered:
-    """What was edited: the images ``names`` in the kustomization at ``path`` (a file or its folder).
+    """What was edited: ``names`` in the one of the files ``places`` that exists.
 
-    ``state_of(data, name)`` returns what a kustomization says about an image, None if nothing.
+    ``state_of(data, name)`` returns what a file says about a name, None if nothing.
+    ``option`` is where the names come from.
     """
 
-    path: str
+    places: Sequence[str]
     names: Sequence[str]
-    state_of: Callable[[bytes, str], Optional[ImageState]]
+    state_of: Callable[[bytes, str], Optional[State]]
+    option: str = "expected.images"
 
 
 def relation(history: History, delivered: Delivered, ours: str, other: str) -> str:
     """Return how ``other`` relates to our commit, in the words of ``state``.
 
-    Raises InvalidInput when our own commit does not have the images.
+    Raises InvalidInput when our own commit does not have the names.
     """
     if not history.load(ours):
         return DIVERGED
@@ -54,17 +54,14 @@ def relation(history: History, delivered: Delivered, ours: str, other: str) -> s
     mine = _states(history, delivered, ours)
     missing = [name for name, state in zip(delivered.names, mine) if state is None]
     if missing:
-        cause = "commit %s sets no image %s in %s" % (ours[:12], ", ".join(missing), delivered.path)
-        raise InvalidInput("expected.images", cause, "Name the images as kustomize_image did.")
+        cause = "commit %s sets no %s in %s" % (ours[:12], ", ".join(missing), delivered.places[0])
+        raise InvalidInput(delivered.option, cause, "Name them as the task that edited the file did.")
     return DESCENDANT if _states(history, delivered, other) == mine else CHANGED
 
 
-def _states(history: History, delivered: Delivered, commit: str) -> list[Optional[ImageState]]:
-    """Return what a commit says about the delivered images, None for what it says nothing about."""
-    is_file = delivered.path.rsplit("/", 1)[-1] in _FILE_NAMES
-    folder = delivered.path.strip("/") + "/" if delivered.path.strip("./") else ""
-    paths = [delivered.path] if is_file else [folder + name for name in _FILE_NAMES]
-    for data in history.read(commit, paths).values():
+def _states(history: History, delivered: Delivered, commit: str) -> list[Optional[State]]:
+    """Return what a commit says about the delivered names, None for what it says nothing about."""
+    for data in history.read(commit, delivered.places).values():
         if data is not None:
             return [delivered.state_of(data, name) for name in delivered.names]
     return [None] * len(delivered.names)

@@ -9,6 +9,7 @@ import os
 from contextlib import closing
 from typing import Any, Callable, Iterator, Mapping
 
+from .._argocd.descent import Delivered
 from .._argocd.ports import Ports, Sight
 from .._argocd.service import run as manage
 from .._argocd.spec import validate
@@ -16,6 +17,7 @@ from .._argocd.state import UNKNOWN
 from .._argspec import GIT, KUBE_AUTH, LEASE, merge
 from .._clock import SystemClock
 from .._context import Context, Entry
+from .._errors import InvalidInput
 from .._kube.auth import load_settings
 from .._kube.client import connect
 from .._kube.observe import Observer
@@ -41,8 +43,10 @@ _WRITE_GIT = ("author_name", "author_email")
 _EXPECTED: dict[str, Any] = {
     **{name: option for name, option in GIT.items() if name not in _WRITE_GIT},
     "path": {"type": "str", "required": True},
-    "images": {"type": "list", "elements": "str", "required": True},
+    "images": {"type": "list", "elements": "str"},
+    "values": {"type": "list", "elements": "str"},
 }
+_ONE_KIND = [["images", "values"]]
 _OPTIONS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "namespace": {"type": "str", "default": "argocd"},
@@ -54,7 +58,12 @@ _OPTIONS: dict[str, Any] = {
     "force_conflicts": {"type": "bool", "default": False},
     "cascade": {"type": "str", "choices": ["foreground", "background", "none"]},
     "revision": {"type": "str"},
-    "expected": {"type": "dict", "options": _EXPECTED},
+    "expected": {
+        "type": "dict",
+        "options": _EXPECTED,
+        "required_one_of": _ONE_KIND,
+        "mutually_exclusive": _ONE_KIND,
+    },
     "operation": {"type": "dict", "options": _OPERATION},
     "retry_failed": {"type": "bool", "default": False},
     "hard_refresh": {"type": "bool", "default": False},
@@ -90,31 +99,66 @@ def _nobody(_ours: str, _other: str) -> str:
 
 def _oracle(expected: Mapping[str, Any], ctx: Context, clock: SystemClock, lease: Lease) -> Callable[[str, str], str]:
     """Return the port that asks the deploy repository; git does not run before the first question."""
-    from .._argocd.descent import Delivered, relation
-    from .._edit.document import DocumentError
+    from .._argocd.descent import relation
     from .._git.history import BranchHistory
     from .._git.session import Credentials, Session, check_credentials
-    from .._gitref import check_branch, check_path, check_repo
-    from .._kustomize.image import Wish, set_images
+    from .._gitref import check_branch, check_repo
 
     address = check_repo(expected["repo"], expected["allow_file_urls"])
-    branch, path = check_branch(expected["branch"]), check_path(expected["path"])
+    branch, delivered = check_branch(expected["branch"]), _delivered(expected)
     names = ("key_file", "known_hosts", "username", "password", "ca_cert")
     credentials = Credentials(**{name: expected[name] or "" for name in names})
     check_credentials(credentials, address)
 
-    def state_of(data: bytes, name: str) -> Any:
-        try:
-            return set_images(data, [Wish(name)]).before[0]
-        except DocumentError:
-            return None
-
     def ask(ours: str, other: str) -> str:
         with Session(address, credentials, ctx.env, clock, clock.monotonic() + expected["timeout"]) as session:
             session.on_tick = lambda _seconds: lease.renew_if_due()
-            return relation(BranchHistory(session, branch), Delivered(path, expected["images"], state_of), ours, other)
+            return relation(BranchHistory(session, branch), delivered, ours, other)
 
     return ask
+
+
+def _delivered(expected: Mapping[str, Any]) -> Delivered:
+    """Return what was edited, in a kustomization or in a values file."""
+    from .._edit.document import DocumentError
+    from .._gitref import check_path
+
+    path, state_of = check_path(expected["path"]), _image if expected.get("images") else _value
+
+    def quietly(data: bytes, name: str) -> Any:
+        try:
+            return state_of(data, name)
+        except DocumentError:
+            return None
+
+    if expected.get("images"):
+        from .._kustomize.kustomization import places
+
+        return Delivered(places(path), expected["images"], quietly)
+    for key in expected["values"]:
+        _check_key(key)
+    return Delivered([path], expected["values"], quietly, "expected.values")
+
+
+def _check_key(key: str) -> None:
+    from .._values.keys import parse_key
+
+    try:
+        parse_key(key)
+    except ValueError as error:
+        raise InvalidInput("expected.values", "%r: %s" % (key[:300], error)) from error
+
+
+def _image(data: bytes, name: str) -> Any:
+    from .._kustomize.image import Wish, set_images
+
+    return set_images(data, [Wish(name)]).before[0]
+
+
+def _value(data: bytes, key: str) -> Any:
+    from .._values.edit import look_up
+
+    return look_up(data, key)
 
 
 ENTRY = Entry(

@@ -20,6 +20,7 @@ from ansible_collections.slipway.gitops.plugins.module_utils._argocd.state impor
 )
 from ansible_collections.slipway.gitops.plugins.module_utils._argocd.view import REFRESH
 from ansible_collections.slipway.gitops.plugins.module_utils._context import Context
+from ansible_collections.slipway.gitops.plugins.module_utils._entry.argocd_app import _delivered
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import (
     FencedError,
     InvalidInput,
@@ -362,10 +363,44 @@ class FakeHistory:
 )
 def test_relation_of_commits(ours: str, other: str, answer: str) -> None:
     history = FakeHistory(a="1", b="2", c="2", d="3")
-    delivered = Delivered("app", ["image"], lambda data, _name: {"tag": data.decode()})
+    delivered = Delivered(
+        ["app/kustomization.yaml", "app/kustomization.yml"], ["image"], lambda data, _name: {"tag": data.decode()}
+    )
     assert relation(history, delivered, ours, other) == answer
 
 
 def test_an_image_that_our_own_commit_does_not_have_is_bad_input() -> None:
     with pytest.raises(InvalidInput, match=r"expected\.images"):
-        relation(FakeHistory(a="1", b="1"), Delivered("app", ["x"], lambda _data, _name: None), "a", "b")
+        relation(
+            FakeHistory(a="1", b="1"), Delivered(["app/kustomization.yml"], ["x"], lambda _data, _name: None), "a", "b"
+        )
+
+
+VALUES = {
+    "a": 'image: {tag: "0"}',
+    "b": 'image: {tag: "1"}',
+    "c": "other: x\nimage:\n  tag: '1' # same",
+    "d": "image: {tag: 1}",
+    "e": "image: {}",
+    "f": "image: [broken",
+}
+
+
+@pytest.mark.parametrize(
+    ("other", "answer"), [("c", DESCENDANT), ("d", CHANGED), ("e", CHANGED), ("f", CHANGED), ("a", BEHIND)]
+)
+def test_relation_of_commits_by_a_value(other: str, answer: str) -> None:
+    """What decides is the value to Helm: other quotes and other keys do not matter, another type does."""
+    delivered = _delivered({"path": "app/kustomization.yml", "values": ["image.tag"]})
+    assert relation(FakeHistory(**VALUES), delivered, "b", other) == answer
+
+
+def test_a_value_that_our_own_commit_does_not_have_is_bad_input() -> None:
+    delivered = _delivered({"path": "app/kustomization.yml", "values": ["image.tga"]})
+    with pytest.raises(InvalidInput, match=r"expected\.values"):
+        relation(FakeHistory(**VALUES), delivered, "b", "c")
+
+
+def test_a_value_without_a_key_path_is_refused_before_anything_is_asked() -> None:
+    with pytest.raises(InvalidInput, match=r"expected\.values"):
+        _delivered({"path": "app/values.yaml", "values": ["image..tag"]})

@@ -119,7 +119,7 @@ def test_a_rollback_restores_the_recorded_state_and_leaves_other_values_alone(re
     assert remote.read(PATH) == VALUES.replace("replicas: 2", "replicas: 5")
     assert (
         remote.git("show", "-s", "--format=%s", "main")
-        == "Roll back image.tag 1, image.digest , image.pullPolicy absent"
+        == 'Roll back image.tag 1, image.digest "", image.pullPolicy absent'
     )
 
 
