@@ -29,7 +29,13 @@ LAYERS = (
     ("module_utils/_tools/build.py", "L3"),
     ("module_utils/_tools/download.py", "L3"),
     ("module_utils/_registry/session.py", "L3"),
+    ("module_utils/_backup/capture.py", "L3"),
+    ("module_utils/_backup/cluster.py", "L3"),
+    ("module_utils/_backup/reader.py", "L3"),
+    ("module_utils/_backup/restore.py", "L3"),
     # Ports: the only input and output.
+    ("module_utils/_backup/age.py", "L2"),
+    ("module_utils/_backup/files.py", "L2"),
     ("module_utils/_clock.py", "L2"),
     ("module_utils/_git.py", "L2"),
     ("module_utils/_git_*.py", "L2"),
@@ -85,7 +91,7 @@ PURE = {
     "io", "ipaddress", "itertools", "jmespath", "json", "math", "operator", "os.path.basename", "os.path.dirname",
     "os.path.isabs", "os.path.join", "os.path.normpath", "os.path.relpath", "os.path.splitext", "os.sep",
     "posixpath", "re", "shlex", "string", "struct", "textwrap", "types", "typing", "unicodedata", "urllib.parse",
-    "yaml", "zoneinfo",
+    "yaml", "zlib", "zoneinfo",
 }  # fmt: skip
 
 #: Names that no layer below L4 may take from anywhere.
