@@ -45,9 +45,11 @@ options:
     type: str
     required: true
   state:
-    description: V(present) applies the release, V(absent) removes what its inventory lists.
+    description:
+      - V(present) applies the release, V(absent) removes what its inventory lists.
+      - V(accepted) writes nothing. It asks until the server, with every webhook behind it, would accept all objects.
     type: str
-    choices: [present, absent]
+    choices: [present, accepted, absent]
     default: present
   src:
     description: Files with manifests in YAML or JSON.
@@ -72,9 +74,16 @@ options:
     description:
       - What happens when a definition has to be removed while objects of its kind exist, which would go with it.
       - V(refuse) changes nothing and names them, V(remove) removes them first, while their controllers still run.
+      - Objects that another one owns do not count; they go with their owner.
     type: str
     choices: [refuse, remove]
     default: refuse
+  configurations:
+    description:
+      - Names of releases in the same namespace that configure this one. With O(state=absent) they are removed first, and their
+        objects do not count for O(custom_resources).
+    type: list
+    elements: str
   derived_kinds:
     description: Kinds whose objects the release itself makes, such as reports of its status. They do not count for O(custom_resources).
     type: list
@@ -120,12 +129,23 @@ EXAMPLES = r"""
         data:
           zone: Europe/Berlin
 
-- name: Remove it, then the release
+- name: Ask whether the cluster would accept an object, and wait for webhooks that are not ready yet
   slipway.gitops.kube_manifests:
-    name: "{{ item }}"
+    name: clock-question
+    namespace: clock
+    state: accepted
+    definitions:
+      - apiVersion: v1
+        kind: ConfigMap
+        metadata:
+          name: never-made
+
+- name: Remove the release with its configuration
+  slipway.gitops.kube_manifests:
+    name: clock
     namespace: clock
     state: absent
-  loop: [clock-config, clock]
+    configurations: [clock-config]
 """
 
 RETURN = r"""

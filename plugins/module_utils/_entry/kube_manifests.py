@@ -21,13 +21,14 @@ from .._manifests.service import run as keep
 _OPTIONS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "namespace": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "accepted", "absent"], "default": "present"},
     "src": {"type": "list", "elements": "path"},
     "definitions": {"type": "list", "elements": "dict"},
     "version": {"type": "str"},
     "ignore_fields": {"type": "list", "elements": "str"},
     "force_conflicts": {"type": "bool", "default": False},
     "custom_resources": {"type": "str", "choices": ["refuse", "remove"], "default": "refuse"},
+    "configurations": {"type": "list", "elements": "str"},
     "derived_kinds": {"type": "list", "elements": "str"},
     "wait": {"type": "bool", "default": True},
     "wait_timeout": {"type": "int", "default": 300},
@@ -36,7 +37,7 @@ _OPTIONS: dict[str, Any] = {
 
 def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """Read the manifests, connect and bring the cluster to what they say."""
-    documents = _documents(params) if params["state"] == "present" else []
+    documents = _documents(params) if params["state"] != "absent" else []
     clock = SystemClock()
     with closing(connect(load_settings(params, ctx), clock, ctx.agent, params["wait_timeout"])) as client:
         return keep(params, documents, Ports(client, clock), ctx)
@@ -60,6 +61,6 @@ ENTRY = Entry(
     name="kube_manifests",
     argument_spec=merge(_OPTIONS, KUBE_AUTH),
     run=run,
-    constraints={"required_if": [("state", "present", ["src", "definitions"], True)]},
+    constraints={"required_if": [("state", state, ["src", "definitions"], True) for state in ("present", "accepted")]},
     libraries=(("yaml", "PyYAML"),),
 )

@@ -199,7 +199,11 @@ class KubeClient:
             asked_s = getattr(fault, "retry_after_s", 0.0)
             delay = max(backoff.delay(), asked_s)
             until = min(started + (_ASKED_TO_WAIT_S if asked_s else _RETRY_FOR_S), self._deadline, give_up)
-            if self._is_interrupted or not _is_repeatable(fault, method) or self._clock.monotonic() + delay > until:
+            if (
+                self._is_interrupted
+                or not _is_repeatable(fault, method, path)
+                or self._clock.monotonic() + delay > until
+            ):
                 raise fault
             self._clock.sleep(delay)
 
@@ -246,11 +250,13 @@ def _event(line: bytes, path: str) -> WatchEvent:
     return WatchEvent(kind, item)
 
 
-def _is_repeatable(fault: SlipwayError, method: str) -> bool:
+def _is_repeatable(fault: SlipwayError, method: str, path: str) -> bool:
     """Tell whether the same request may be sent again without a person or a new decision."""
+    if fault.code == "webhook" and "dryRun=All" in path:
+        return False  # a question: who asks wants to hear that nobody answers
     if fault.code in ("unreachable", "too_many_requests"):
         return fault.code == "too_many_requests"  # an absent server is told at once, not after the retries
-    return fault.code in ("cut", "server_error") and method != "POST"
+    return fault.code in ("cut", "server_error", "webhook") and method != "POST"
 
 
 def connect(settings: KubeSettings, clock: Clock, agent: str, within_s: float = math.inf) -> KubeClient:

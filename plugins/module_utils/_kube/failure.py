@@ -55,6 +55,8 @@ def failure(status: int, body: str, method: str, path: str, retry_after: Optiona
         kind, code = PermanentError, "already_exists"
     if status == 500 and message.startswith("failed to create typed patch object"):
         kind, code = PermanentError, "invalid"  # server-side apply refuses an unknown field with a 500
+    if status >= 500 and "failed calling webhook" in message:
+        code = "webhook"
     cause = message or "HTTP status %d" % status
     resource = path.split("?", 1)[0]
     if kind is TransientError and _seconds(retry_after):

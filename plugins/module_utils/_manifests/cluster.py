@@ -114,7 +114,7 @@ class Cluster:
         return list(found.get("items") or [])
 
     def custom_resources(self, definition: Id) -> list[Id]:
-        """Return every object of the kind that a definition defines."""
+        """Return every object of the kind that a definition defines; what another owns goes with its owner."""
         found = self.find(definition)
         if found is None:
             return []
@@ -123,7 +123,8 @@ class Cluster:
         api, kind = "%s/%s" % (spec["group"], version), spec["names"]["kind"]
         listing = self._client.list(object_path((api, spec["names"]["plural"])))
         metas: Iterable[Mapping[str, Any]] = (item["metadata"] for item in listing.get("items") or [])
-        return [Id(api, kind, meta.get("namespace") or "", meta["name"]) for meta in metas]
+        free = [meta for meta in metas if not meta.get("ownerReferences")]
+        return [Id(api, kind, meta.get("namespace") or "", meta["name"]) for meta in free]
 
     def _path(self, item: Id) -> str:
         kind = self.kind(item.version, item.kind)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, Sequence
 
 from .._context import Context
@@ -25,48 +25,13 @@ from .document import (
     defined_kinds,
     identify,
     removal_order,
-    shown,
     without,
 )
+from .outcome import Changes, Webhooks
 from .readiness import pods_say, waits_for
 
 _POLL_S = 0.5
 _NAMED = 8
-
-
-@dataclass
-class Webhooks:
-    """How long admission webhooks kept the first dry runs waiting."""
-
-    seconds: float = 0.0
-    refusals: int = 0
-    first_refusal: str = ""
-
-    def as_result(self) -> dict[str, Any]:
-        """Return them as return values."""
-        return {
-            "seconds": round(self.seconds, 3),
-            "refusals": self.refusals,
-            "first_refusal": self.first_refusal,
-        }
-
-
-@dataclass
-class Changes:
-    """What was, or would be, changed."""
-
-    created: list[Id] = field(default_factory=list)
-    updated: list[Id] = field(default_factory=list)
-    removed: list[Id] = field(default_factory=list)
-    before: list[str] = field(default_factory=list)
-    after: list[str] = field(default_factory=list)
-
-    def note(self, item: Id, before: Optional[Object], after: Optional[Object]) -> None:
-        """Remember one object that is made, changed or (``after`` is None) removed."""
-        which = self.removed if after is None else self.created if before is None else self.updated
-        which.append(item)
-        self.before.append(shown(before))
-        self.after.append(shown(after))
 
 
 @dataclass(frozen=True)
@@ -85,6 +50,8 @@ def run(params: Mapping[str, Any], documents: Sequence[Object], ports: Ports, ct
     bodies = [without(item, params["ignore_fields"] or ()) for item in documents]
     cluster = Cluster(ports.client, defined_kinds(bodies), bool(params["force_conflicts"]))
     release = _Release(params, cluster, ports, ctx)
+    if params["state"] == "accepted":
+        return release.accepted(bodies)
     return release.present(bodies) if params["state"] == "present" else release.absent()
 
 
@@ -100,7 +67,15 @@ class _Release:
         self._voice = Voice(params["name"], ctx.progress, ports.clock.monotonic)
         self._changes = Changes()
         self._webhooks = Webhooks()
-        self._map = Id("v1", "ConfigMap", params["namespace"], "slipway-" + params["name"])
+        self._configured: set[tuple[str, str, str, str]] = set()
+        self._map = self._map_of(params["name"])
+
+    # Accepted
+
+    def accepted(self, bodies: Sequence[Object]) -> dict[str, Any]:
+        for one in sorted(self._identified(bodies), key=lambda one: one.id.stage):
+            self._asked(one, None)
+        return self._result(Inventory(), Inventory())
 
     # Present
 
@@ -187,11 +162,15 @@ class _Release:
 
     # Inventory
 
-    def _recorded(self) -> Inventory:
+    def _map_of(self, name: str) -> Id:
+        return Id("v1", "ConfigMap", self._params["namespace"], "slipway-" + name)
+
+    def _recorded(self, config_map: Optional[Id] = None) -> Inventory:
+        which = config_map or self._map
         try:
-            return Inventory.of(self._cluster.find(self._map))
+            return Inventory.of(self._cluster.find(which))
         except ManifestError as error:
-            raise PermanentError("read", str(self._map), str(error), code="damaged_inventory") from error
+            raise PermanentError("read", str(which), str(error), code="damaged_inventory") from error
 
     def _record(self, inventory: Inventory) -> None:
         """Write the inventory where it differs."""
@@ -205,10 +184,15 @@ class _Release:
         before = self._recorded()
         doomed = removal_order(before.ids)
         definitions = [item for item in doomed if item.kind == DEFINITION]
+        configured = {self._map_of(name): Inventory() for name in self._params["configurations"] or ()}
+        for config_map in configured:
+            configured[config_map] = self._recorded(config_map)
+        self._configured = {item.key for inventory in configured.values() for item in inventory.ids}
         self._refuse_orphans(definitions)
-        custom = [one for definition in definitions for one in self._customs(definition)]
         # Their controllers still run, so that their finalizers are answered.
-        self._remove(custom)
+        for config_map, inventory in configured.items():
+            self._remove([*removal_order(inventory.ids), *([config_map] if inventory.ids else [])])
+        self._remove([one for definition in definitions for one in self._customs(definition)])
         self._remove([item for item in doomed if item.stage >= RUNNING])
         self._remove([item for item in doomed if NAMESPACES < item.stage < RUNNING])
         if before.ids and not self._ctx.check_mode:
@@ -217,9 +201,10 @@ class _Release:
         return self._result(before, Inventory())
 
     def _customs(self, definition: Id) -> list[Id]:
-        """Return the objects of a definition that people made, not the library itself."""
+        """Return the objects of a definition that people made, not the library itself nor its configuration."""
         derived = self._params["derived_kinds"] or ()
-        return [item for item in self._cluster.custom_resources(definition) if item.kind not in derived]
+        found = self._cluster.custom_resources(definition)
+        return [item for item in found if item.kind not in derived and item.key not in self._configured]
 
     def _refuse_orphans(self, definitions: Sequence[Id]) -> None:
         """Refuse to remove definitions, and with them everybody's objects, unless told so."""

@@ -113,6 +113,17 @@ def test_refusal_is_typed_and_not_repeated(api: FakeFaultyApi, answer: Any, kind
     assert len(api.seen) == 1
 
 
+def test_webhook_that_does_not_answer_is_told_at_once_to_who_only_asks(api: FakeFaultyApi) -> None:
+    gone = status(500, "InternalError", 'Internal error occurred: failed calling webhook "w": connection refused')
+    api.script.append(gone)
+    with pytest.raises(TransientError) as caught:
+        client(api).apply(PODS + "/a", {"kind": "Pod"}, "m", dry_run=True)
+    assert (caught.value.code, len(api.seen)) == ("webhook", 1)
+    api.script.append(gone)
+    client(api).apply(PODS + "/a", {"kind": "Pod"}, "m")
+    assert len(api.seen) == 3
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -112,7 +112,7 @@ def keep(kube: FakeKube, *items: Object, check: bool = False, **options: Any) ->
     params = {
         "name": "lib", "namespace": "lib", "state": "present", "version": "1", "ignore_fields": None,
         "force_conflicts": False, "custom_resources": "refuse", "derived_kinds": None, "wait": True,
-        "wait_timeout": 60, **options,
+        "configurations": None, "wait_timeout": 60, **options,
     }  # fmt: skip
     documents = json.loads(json.dumps(items))
     return run(params, documents, Ports(kube, kube), Context(check_mode=check, diff=True))
@@ -155,16 +155,26 @@ def test_webhook_that_never_answers_ends_with_its_words_and_no_custom_resource()
     keep(kube, *RELEASE[1:])
     kube.calls.clear()
     kube.faults = [GAP] * 1000
-    with pytest.raises(TransientError, match="x509.*asked for 60 s"):
+    with pytest.raises(TransientError, match=r"x509.*asked for 60 s"):
         keep(kube, POOL, name="config")
     assert "apply pools" not in kube.calls
+
+
+def test_question_waits_for_the_webhook_and_writes_nothing() -> None:
+    kube = FakeKube()
+    keep(kube, *RELEASE[1:])
+    before = copy.deepcopy(kube.store)
+    kube.faults = [GAP, GAP]
+    result = keep(kube, POOL, name="question", state="accepted")
+    assert (result["changed"], result["webhook"]["refusals"]) == (False, 2)
+    assert kube.store == before
 
 
 def test_denial_is_told_at_once() -> None:
     kube = FakeKube()
     keep(kube, *RELEASE[1:])
     kube.faults = [Forbidden("apply", "x", "admission webhook denied the request: bad range", "Grant this right")]
-    with pytest.raises(SlipwayError, match="bad range.$") as caught:
+    with pytest.raises(SlipwayError, match=r"bad range.$") as caught:
         keep(kube, POOL, name="config")
     assert (caught.value.code, kube.now) == ("denied", 0.0)
 
@@ -202,10 +212,29 @@ def test_removal_goes_backwards_and_leaves_nothing() -> None:
     assert keep(kube, state="absent")["changed"] is False
 
 
+def test_configuration_goes_first_and_is_no_reason_to_refuse() -> None:
+    kube = FakeKube()
+    keep(kube, *RELEASE[1:])
+    keep(kube, POOL, name="config")
+    owned = {**thing("Pool", "owned"), "metadata": {"name": "owned", "ownerReferences": [{"name": "one"}]}}
+    kube.store["/apis/net.example.org/v1/namespaces/lib/pools/owned"] = owned
+    before = copy.deepcopy(kube.store)
+    kube.store["/apis/net.example.org/v1/namespaces/lib/pools/people-s"] = thing("Pool", "people-s")
+    with pytest.raises(SlipwayError, match="1 custom resources would go with it: Pool people-s"):
+        keep(kube, state="absent", configurations=["config"])
+    del kube.store["/apis/net.example.org/v1/namespaces/lib/pools/people-s"]
+    assert kube.store == before
+    del kube.store["/apis/net.example.org/v1/namespaces/lib/pools/owned"]  # its owner's collector is not faked
+    kube.calls.clear()
+    keep(kube, state="absent", configurations=["config", "none"])
+    assert [call.split()[1] for call in kube.calls][:3] == ["pools", "configmaps", "deployments"]
+    assert kube.store == {}
+
+
 def test_run_that_is_cut_short_leaves_nothing_unknown() -> None:
     kube = FakeKube()
     kube.stuck = {"pools.net.example.org"}
-    with pytest.raises(TransientError, match="CustomResourceDefinition pools.* waits for to be established"):
+    with pytest.raises(TransientError, match=r"CustomResourceDefinition pools.* waits for to be established"):
         keep(kube, *RELEASE)
     kube.stuck = set()
     keep(kube, state="absent")
@@ -218,7 +247,7 @@ def test_workload_that_does_not_become_ready_is_named_with_its_pods_reason() -> 
     waiting = {"name": "c", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such tag"}}}
     pod = thing("Pod", "one-x", status={"containerStatuses": [waiting]})
     kube.store["/api/v1/namespaces/lib/pods/one-x"] = pod
-    with pytest.raises(TransientError, match="Deployment lib/one waits for 1 of 1 pods.*ImagePullBackOff"):
+    with pytest.raises(TransientError, match=r"Deployment lib/one waits for 1 of 1 pods.*ImagePullBackOff"):
         keep(kube, thing("Namespace", "lib"), DEPLOYMENT)
 
 
