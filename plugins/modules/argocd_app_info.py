@@ -114,6 +114,17 @@ applications:
       type: list
       elements: str
       sample: ["registry.example.com/sample:2"]
+    urls:
+      description: Addresses that Argo CD read from Ingresses and load balancers of the Application.
+      type: list
+      elements: str
+      sample: ["https://sample.example.com"]
+    resources:
+      description: What the Application manages, each with RV(ignore:sync) and RV(ignore:health) as Argo CD judges them.
+      type: list
+      elements: dict
+      sample:
+        - {group: apps, kind: Deployment, namespace: sample, name: sample, sync: Synced, health: Healthy}
     sync:
       description: The comparison, and the operation that runs or ran last, as in RV(slipway.gitops.argocd_app#module:sync).
       type: dict

@@ -108,6 +108,11 @@ def _identity(item: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(item.get(key) or "") for key in ("group", "kind", "namespace", "name")}
 
 
+def _owned(item: Mapping[str, Any]) -> dict[str, str]:
+    health = str((item.get("health") or {}).get("status") or "")
+    return dict(_identity(item), sync=str(item.get("status") or ""), health=health)
+
+
 def summary(app: Mapping[str, Any]) -> dict[str, Any]:
     """Return the compact view of an Application that modules return."""
     view, metadata = View(app), app.get("metadata") or {}
@@ -120,6 +125,8 @@ def summary(app: Mapping[str, Any]) -> dict[str, Any]:
         "sources": [_source(item) for item in spec.get("sources") or [spec.get("source") or {}]],
         "destination": dict(spec.get("destination") or {}),
         "images": list(((app.get("status") or {}).get("summary") or {}).get("images") or []),
+        "urls": list(((app.get("status") or {}).get("summary") or {}).get("externalURLs") or []),
+        "resources": [_owned(item) for item in view.resources],
         "sync": sync_result(app),
         "health": view.health,
         "conditions": [
