@@ -94,7 +94,7 @@ def test_a_release_is_told_by_digest_or_version(live: str) -> None:
 
 def event(entry_id: str, after: str, **data: Any) -> dict[str, Any]:
     return {
-        "entry": entry,
+        "entry": entry_id,
         "after": after,
         "at": "2026-11-21T11:49:13.321Z",
         "reason": data.pop("reason", ""),
