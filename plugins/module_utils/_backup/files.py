@@ -89,10 +89,11 @@ class DirectoryStore:
                 if error.errno == errno.ELOOP:
                     raise CorruptError("read", what, "it is a link", code="not_a_file") from error
                 raise
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+                os.close(descriptor)
+                raise CorruptError("read", what, "it is no plain file with one name", code="not_a_file")
             with os.fdopen(descriptor, "rb") as stream:
-                found = os.fstat(descriptor)
-                if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-                    raise CorruptError("read", what, "it is no plain file with one name", code="not_a_file")
                 data = stream.read(MAX_FILE + 1)
         if len(data) > MAX_FILE:
             raise CorruptError("read", what, "it is larger than %d MiB" % (MAX_FILE // MIB), code="too_large")
@@ -101,7 +102,8 @@ class DirectoryStore:
     @contextmanager
     def lock(self, place: Place) -> Iterator[None]:
         """Be the only one who writes in a place, and clear away what a killed run left there."""
-        with self._open(*place, create=True), locked(os.path.join(self.path(place), _LOCK), _LOCK_S):
+        what = os.path.join(self.path(place), _LOCK)
+        with self._open(*place, create=True), _told("lock", what), locked(what, _LOCK_S):
             self._sweep(place)
             yield
 

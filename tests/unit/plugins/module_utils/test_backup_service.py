@@ -1,0 +1,412 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backups and restores of a release: what is in them, what is refused, in which order it comes back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.slipway.gitops.plugins.module_utils._backup.model import folder_for, newest_first, outlived
+from ansible_collections.slipway.gitops.plugins.module_utils._backup.objects import clean, difference
+from ansible_collections.slipway.gitops.plugins.module_utils._errors import (
+    FencedError,
+    InvalidInput,
+    NotFound,
+    PermanentError,
+    SlipwayError,
+    TransientError,
+)
+from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.backup_support import (
+    CANARY,
+    PLACE,
+    RECIPIENT,
+    Bench,
+    FakeKube,
+    thing,
+)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def everything(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def objects(bench: Bench, name: str, file: str = "live.json") -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = json.loads((bench.folder(name) / file).read_bytes())["items"]
+    return items
+
+
+def test_behaviour_67_backup_holds_the_release_and_what_it_needs(bench: Bench) -> None:
+    result = bench.run()
+    backup = result["backup"]
+    kinds = [item["kind"] for item in objects(bench, backup["name"])]
+    assert kinds == ["Namespace", "ServiceAccount", "ConfigMap", "Service", "Deployment"]
+    assert [item["kind"] for item in objects(bench, backup["name"], "argocd.json")] == ["AppProject", "Application"]
+    assert backup["commit"] == "c" * 40
+    assert backup["release"] == "1.4.2"
+    assert backup["cluster"]["uid"] == bench.kube.uid
+    assert {item["name"]: item["reason"] for item in backup["left_out"]} == {
+        "wide": "it belongs to the whole cluster",
+        "far": "it lies in another namespace",
+        "gone": "it does not exist",
+    }
+    assert result["changed"] is True
+
+
+def test_behaviour_72_backup_is_free_of_what_the_cluster_adds(bench: Bench) -> None:
+    name = bench.run()["backup"]["name"]
+    for item in [*objects(bench, name), *objects(bench, name, "argocd.json")]:
+        assert "status" not in item
+        extra = {"uid", "resourceVersion", "managedFields", "creationTimestamp", "generation", "ownerReferences"}
+        assert not extra & set(item["metadata"])
+        assert item["metadata"]["annotations"] == {"kept": "yes"}
+    service = next(item for item in objects(bench, name) if item["kind"] == "Service")
+    assert service["spec"] == {"type": "NodePort"}
+    app = objects(bench, name, "argocd.json")[-1]
+    assert app["metadata"]["finalizers"] == ["resources-finalizer.argocd.argoproj.io"]
+
+
+def test_g32_check_mode_makes_no_backup_and_no_folder(bench: Bench) -> None:
+    result = bench.run(check_mode=True, keep_last=1)
+    assert result["changed"] is True
+    assert result["backup"]["files"] == ["argocd.json", "live.json"]
+    assert not Path(bench.store.root).exists()
+
+
+def test_g32_nothing_live_makes_no_empty_backup(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, FakeKube(thing("Namespace", "shop", "")))
+    resources = [{"kind": "Service", "name": "shop", "group": "", "version": "v1"}]
+    result = bench.run(application=None, namespace="shop", resources=resources)
+    assert result == {"changed": False, "backup": {}, "pruned": []}
+    assert "nothing to back up" in bench.warnings[0]
+    assert not Path(bench.store.root).exists()
+
+
+def test_g32_two_backups_of_one_second_have_two_names(bench: Bench) -> None:
+    names = [bench.run()["backup"]["name"] for _number in range(12)]
+    assert len(set(names)) == 12
+    assert bench.store.names(PLACE) == names[::-1]
+
+
+def test_g32_and_g80_backup_is_restored_whole(bench: Bench) -> None:
+    """Back up with encrypted Secrets, lose everything, restore: the objects are what they were."""
+    before = {path: clean(item) for path, item in bench.kube.items.items() if "other" not in path}
+    bench.run(secrets="encrypt", recipients=[RECIPIENT])
+    bench.kube = FakeKube(bench.kube.items["/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects/default"])
+    result = bench.run(state="restored", name="latest", identity_file="/key")
+    after = {path: clean(item) for path, item in bench.kube.items.items()}
+    assert after == before
+    assert {item["action"] for item in result["restored"]} == {"created"}
+    again = bench.run(state="restored", name="latest", identity_file="/key")
+    assert again["changed"] is False
+
+
+def test_g80_secrets_never_lie_in_the_clear(bench: Bench, tmp_path: Path) -> None:
+    for options in ({}, {"secrets": "encrypt", "recipients": [RECIPIENT]}):
+        result = bench.run(**options)
+        assert CANARY not in json.dumps(result)
+    content = everything(tmp_path)
+    import base64
+
+    for canary in (CANARY.encode(), base64.b64encode(CANARY.encode())):
+        assert canary not in content
+
+
+def test_excluded_secrets_are_not_even_read(bench: Bench) -> None:
+    bench.run()
+    assert not [path for path in bench.kube.reads if path.startswith("/api/v1/namespaces/shop/secrets")]
+
+
+def test_names_of_secrets_say_who_needs_them(bench: Bench) -> None:
+    names = {entry["name"]: entry for entry in bench.run()["backup"]["secrets"]["names"]}
+    assert names["shop"] == {"name": "shop", "required": True, "used_by": ["Deployment shop/shop"]}
+    assert names["account-pull"]["used_by"] == ["ServiceAccount shop/runner"]
+    assert names["extra"]["required"] is False
+
+
+def test_restore_comes_in_the_order_of_need(bench: Bench) -> None:
+    bench.run(secrets="encrypt", recipients=[RECIPIENT])
+    bench.kube = FakeKube()
+    bench.run(state="restored", name="latest", identity_file="/key")
+    kinds = [path.rsplit("/", 2)[1] for _verb, path in bench.kube.writes]
+    assert kinds == [
+        "namespaces", "appprojects", "serviceaccounts", "configmaps", "secrets", "secrets", "secrets", "services",
+        "deployments", "applications",
+    ]  # fmt: skip
+
+
+def test_restore_names_the_secrets_that_are_missing(bench: Bench) -> None:
+    bench.run()
+    bench.kube = FakeKube()
+    with pytest.raises(PermanentError, match=r"shop/shop \(needed by Deployment shop/shop\)") as caught:
+        bench.run(state="restored", name="latest")
+    assert caught.value.code == "secrets_missing"
+    assert len(caught.value.result["missing_secrets"]) == 3
+    assert "kubectl create namespace shop" in str(caught.value)
+    assert bench.kube.writes == []
+    result = bench.run(state="restored", name="latest", missing_secrets="warn")
+    assert len(result["missing_secrets"]) == 3
+    assert "3 Secrets are missing" in bench.warnings[-1]
+
+
+def test_restore_of_encrypted_secrets_without_identity_says_so(bench: Bench) -> None:
+    bench.run(secrets="encrypt", recipients=[RECIPIENT])
+    bench.kube = FakeKube()
+    with pytest.raises(PermanentError, match="give identity_file"):
+        bench.run(state="restored", name="latest")
+
+
+def test_restore_brings_an_object_exactly_to_what_it_was(bench: Bench) -> None:
+    """A server-side apply alone would leave a container that a later release added."""
+    bench.run()
+    path = "/apis/apps/v1/namespaces/shop/deployments/shop"
+    live = bench.kube.items[path]
+    live["spec"]["template"]["spec"]["containers"].append({"name": "sidecar", "image": "x"})
+    live["spec"]["paused"] = True
+    live["metadata"]["labels"] = {"added": "later"}
+    result = bench.run(state="restored", name="latest", diff=True)
+    assert "sidecar" in result["diff"]["before"]
+    assert "sidecar" not in result["diff"]["after"]
+    assert clean(bench.kube.items[path]) == next(
+        item for item in objects(bench, result["backup"]["name"]) if item["kind"] == "Deployment"
+    )
+
+
+def test_restore_in_check_mode_writes_nothing_and_asks_the_server(bench: Bench) -> None:
+    bench.run()
+    bench.kube.items["/api/v1/namespaces/shop/configmaps/settings"]["data"] = {"a": "other"}
+    result = bench.run(state="restored", name="latest", check_mode=True)
+    assert bench.kube.writes == []
+    assert bench.kube.dry_runs == ["/api/v1/namespaces/shop/configmaps/settings"]
+    assert [item["name"] for item in result["restored"] if item["action"] == "changed"] == ["settings"]
+
+
+def test_diff_shows_no_value_of_a_secret(bench: Bench) -> None:
+    bench.run(secrets="encrypt", recipients=[RECIPIENT])
+    bench.kube.items["/api/v1/namespaces/shop/secrets/shop"]["data"]["password"] = "b3RoZXI="
+    result = bench.run(state="restored", name="latest", identity_file="/key", check_mode=True, diff=True)
+    text = json.dumps(result["diff"])
+    assert "Secret shop/shop" in text
+    assert "from the backup" in text
+    assert "b3RoZXI" not in text
+    assert CANARY not in text
+
+
+def test_plan_that_was_overtaken_is_refused(bench: Bench) -> None:
+    bench.run()
+    bench.kube.items["/api/v1/namespaces/shop/configmaps/settings"]["data"] = {"a": "other"}
+    seen = bench.run(state="restored", name="latest", check_mode=True)["hash"]
+    assert bench.run(state="restored", name="latest", check_mode=True)["hash"] == seen
+    bench.kube.items["/api/v1/namespaces/shop/configmaps/settings"]["data"] = {"a": "third"}
+    with pytest.raises(PermanentError) as caught:
+        bench.run(state="restored", name="latest", plan_hash=seen)
+    assert caught.value.code == "plan_changed"
+    assert bench.kube.writes == []
+
+
+def _other_cluster(bench: Bench) -> dict[str, Any]:
+    bench.kube.uid = "99999999-2222-3333-4444-555555555555"
+    return {}
+
+
+def _other_namespace(bench: Bench) -> dict[str, Any]:
+    return {"namespace": "elsewhere"}
+
+
+def _leaving(bench: Bench) -> dict[str, Any]:
+    bench.kube.items["/api/v1/namespaces/shop"]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    return {}
+
+
+def _unserved(bench: Bench) -> dict[str, Any]:
+    path = "/apis/apps/v1/namespaces/shop/deployments/shop"
+    bench.kube.items[path]["spec"]["replicas"] = 9
+    bench.kube.refused[path] = PermanentError("apply", "Deployment", "spec.selector is immutable", code="invalid")
+    return {}
+
+
+@pytest.mark.parametrize(
+    "prepare, code",
+    [
+        (_other_cluster, "other_cluster"),
+        (_other_namespace, "other_namespace"),
+        (_leaving, "deleting"),
+        (_unserved, "invalid"),
+    ],
+)
+def test_refused_before_anything_is_written(bench: Bench, prepare: Any, code: str) -> None:
+    bench.run()
+    options = prepare(bench)
+    with pytest.raises(SlipwayError) as caught:
+        bench.run(state="restored", name="latest", **options)
+    assert caught.value.code == code
+    assert bench.kube.writes == []
+
+
+def test_restore_into_another_cluster_has_to_be_asked_for(bench: Bench) -> None:
+    bench.run()
+    bench.kube.uid = "99999999-2222-3333-4444-555555555555"
+    assert bench.run(state="restored", name="latest", allow_other_cluster=True)["changed"] is False
+
+
+def test_project_that_exists_is_left_alone(bench: Bench) -> None:
+    """Other Applications live in it; its rules are not those of a release."""
+    bench.run()
+    project = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects/default"
+    bench.kube.items[project]["spec"] = {"sourceRepos": ["ssh://only"]}
+    assert bench.run(state="restored", name="latest")["changed"] is False
+
+
+def test_application_that_syncs_itself_is_told(bench: Bench) -> None:
+    app = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/shop"
+    bench.kube.items[app]["spec"]["syncPolicy"] = {"automated": {"selfHeal": True}}
+    bench.run()
+    bench.run(state="restored", name="latest", check_mode=True)
+    assert "syncs by itself" in bench.warnings[-1]
+
+
+def test_failure_half_way_says_what_was_restored(bench: Bench) -> None:
+    bench.run()
+    bench.kube = FakeKube()
+    bench.kube.refused["/api/v1/namespaces/shop/services/shop"] = TransientError("apply", "Service", "port is taken")
+    with pytest.raises(TransientError) as caught:
+        bench.run(state="restored", name="latest", missing_secrets="warn")
+    assert caught.value.result["changed"] is True
+    assert [item["kind"] for item in caught.value.result["restored"]][-1] == "ConfigMap"
+
+
+class FakeLostLease:
+    """A lease that is lost when it matters."""
+
+    fence, entry, cancel_requested = 1, "e", False
+
+    def renew_if_due(self) -> None:
+        return None
+
+    def require(self, seconds: float) -> None:
+        raise FencedError("begin a write under", "the lease", "it is lost", code="lease_lost")
+
+
+def test_lost_lease_leaves_no_backup_behind(bench: Bench) -> None:
+    bench.lease = FakeLostLease()
+    with pytest.raises(FencedError):
+        bench.run()
+    assert bench.store.names(PLACE) == []
+    assert [path.name for path in bench.folder("").iterdir()] == [".lock"]
+
+
+def test_lost_lease_restores_nothing(bench: Bench) -> None:
+    bench.run()
+    bench.kube.items["/api/v1/namespaces/shop/configmaps/settings"]["data"] = {"a": "other"}
+    bench.lease = FakeLostLease()
+    with pytest.raises(FencedError):
+        bench.run(state="restored", name="latest")
+    assert bench.kube.writes == []
+
+
+def test_g32_retention_prunes_what_no_rule_keeps(bench: Bench) -> None:
+    made = []
+    for _day in range(6):
+        made.append(bench.run()["backup"]["name"])
+        bench.clock.now += 86400
+    result = bench.run(keep_last=2, keep_days=3.5)
+    assert result["pruned"] == made[:3]
+    assert bench.store.names(PLACE) == [result["backup"]["name"], *made[:2:-1]]
+
+
+def test_absent_removes_one_backup(bench: Bench) -> None:
+    name = bench.run()["backup"]["name"]
+    assert bench.run(state="absent", name=name, check_mode=True)["changed"] is True
+    assert bench.store.names(PLACE) == [name]
+    assert bench.run(state="absent", name=name)["changed"] is True
+    assert bench.store.names(PLACE) == []
+    assert bench.run(state="absent", name=name)["changed"] is False
+
+
+@pytest.mark.parametrize(
+    "option, options",
+    [
+        ("app", {"app": "../../etc"}),
+        ("app", {"app": "/etc"}),
+        ("app", {"app": ""}),
+        ("environment", {"environment": ".."}),
+        ("environment", {"environment": ".hidden"}),
+        ("release", {"release": ""}),
+        ("application", {"application": None}),
+        ("namespace", {"namespace": "a/b"}),
+        ("recipients", {"secrets": "encrypt"}),
+        ("recipients", {"secrets": "encrypt", "recipients": ["-o/etc/passwd"]}),
+        ("recipients", {"secrets": "encrypt", "recipients": ["AGE-SECRET-KEY-1QQQ"]}),
+        ("keep_last", {"keep_last": 0}),
+        ("keep_days", {"keep_days": float("nan")}),
+        ("keep_days", {"keep_days": -1.0}),
+        ("name", {"name": "20261121T114500Z-1"}),
+        ("name", {"state": "restored"}),
+        ("name", {"state": "restored", "name": "/etc/passwd"}),
+        ("name", {"state": "restored", "name": "../production/20261121T114500Z-1"}),
+        ("name", {"state": "absent", "name": ".."}),
+        ("name", {"state": "absent", "name": "20269921T114500Z-1"}),
+    ],
+)
+def test_bad_options_are_refused_before_anything_happens(bench: Bench, option: str, options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        bench.run(**options)
+    assert caught.value.option == option
+    assert bench.kube.reads == []
+    assert not Path(bench.store.root).exists()
+
+
+def test_unknown_backup_names_the_newest(bench: Bench) -> None:
+    name = bench.run()["backup"]["name"]
+    with pytest.raises(NotFound, match=name):
+        bench.run(state="restored", name="20200101T000000Z-1")
+
+
+@pytest.mark.parametrize(
+    "release, word",
+    [("1.4.2", "1.4.2"), ("sha256:0a/b", "sha256_0a_b"), ("../x", "_x"), ("-v", "v"), ("ü", "_"), ("...", "unknown")],
+)
+def test_name_of_a_backup_is_a_plain_word(release: str, word: str) -> None:
+    name = str(folder_for(0.0, release, []))
+    assert name == "19700101T000000Z-" + word
+    assert newest_first([name]) == [name]
+
+
+@pytest.mark.parametrize(
+    "keep_last, keep_days, left",
+    [
+        (None, None, [0, 1, 2, 3]),
+        (2, None, [0, 1]),
+        (None, 1.5, [0, 1]),
+        (1, 2.5, [0, 1, 2]),
+        (3, 0.1, [0, 1, 2]),
+        (None, 0.1, [0]),
+    ],
+)
+def test_retention_by_count_and_age(keep_last: Any, keep_days: Any, left: list[int]) -> None:
+    now = 100 * 86400.0
+    names = [str(folder_for(now - age * 86400 - 3600, "r", [])) for age in range(4)]
+    gone = outlived(names, now, keep_last, keep_days)
+    assert [number for number, name in enumerate(names) if name not in gone] == left
+
+
+@pytest.mark.parametrize(
+    "have, want, patch",
+    [
+        ({"a": 1}, {"a": 1}, {}),
+        ({"a": 1, "b": 2}, {"a": 1}, {"b": None}),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}, {"a": {"c": None}}),
+        ({"a": [1, 2]}, {"a": [1]}, {"a": [1]}),
+        ({}, {"a": {"b": 1}}, {"a": {"b": 1}}),
+        ({"a": {"b": 1}}, {"a": "x"}, {"a": "x"}),
+    ],
+)
+def test_difference_is_a_merge_patch(have: Any, want: Any, patch: Any) -> None:
+    assert difference(have, want) == patch
