@@ -101,7 +101,10 @@ applications:
       type: bool
       sample: true
     sources:
-      description: What it follows, one or several.
+      description:
+        - What it follows, one or several.
+        - Where options for Helm are set, also C(value_files), from the top of the repository, and C(parameters), the names
+          of the values that are set in the Application itself and win over those files.
       type: list
       elements: dict
       sample: [{repo: "ssh://git@git.example.com/sample.git", path: overlays/staging, chart: "", target_revision: main}]

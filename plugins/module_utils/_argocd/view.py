@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import Any, Mapping, Optional
 
@@ -136,9 +137,23 @@ def summary(app: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _source(source: Mapping[str, Any]) -> dict[str, str]:
+def _source(source: Mapping[str, Any]) -> dict[str, Any]:
     fields = {"repo": "repoURL", "path": "path", "chart": "chart", "target_revision": "targetRevision"}
-    return {name: masked(str(source.get(key) or "")) for name, key in fields.items()}
+    summary: dict[str, Any] = {name: masked(str(source.get(key) or "")) for name, key in fields.items()}
+    helm = source.get("helm") or {}
+    if helm:
+        folder = str(source.get("path") or "")
+        summary["value_files"] = [_value_file(folder, str(file)) for file in helm.get("valueFiles") or []]
+        summary["parameters"] = [masked(str(item.get("name") or "")) for item in helm.get("parameters") or []]
+    return summary
+
+
+def _value_file(folder: str, file: str) -> str:
+    """Return where a values file is, from the top of the repository; one from elsewhere as it is written."""
+    if file.startswith("$") or "://" in file:
+        return str(masked(file))
+    path = file.lstrip("/") if file.startswith("/") else posixpath.join(folder, file)
+    return str(masked(posixpath.normpath(path)))
 
 
 def sync_result(app: Mapping[str, Any]) -> dict[str, Any]:

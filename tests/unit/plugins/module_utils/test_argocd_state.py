@@ -235,3 +235,21 @@ def test_out_of_sync_after_success_is_trouble_only_once_it_was_compared_again() 
 def test_every_state_of_a_bare_object_is_waiting() -> None:
     for app in ({}, {"metadata": {}}, {"status": {}}, {"spec": {"sources": [{}]}}):
         assert judge(app, Wanted(OURS)).state == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("values-prod.yaml", "charts/shop/values-prod.yaml"),
+        ("../../apps/shop/values.yaml", "apps/shop/values.yaml"),
+        ("/apps/shop/values.yaml", "apps/shop/values.yaml"),
+        ("$values/shop.yaml", "$values/shop.yaml"),
+        ("https://example.org/v.yaml", "https://example.org/v.yaml"),
+    ],
+)
+def test_values_files_are_named_from_the_top_of_the_repository(written: str, meant: str) -> None:
+    helm = {"valueFiles": [written], "parameters": [{"name": "image.tag", "value": "1"}]}
+    source = {"repoURL": "ssh://git@example.org/x.git", "path": "charts/shop", "helm": helm}
+    (shown,) = summary({"spec": {"source": source}})["sources"]
+    assert shown["value_files"] == [meant]
+    assert shown["parameters"] == ["image.tag"]
