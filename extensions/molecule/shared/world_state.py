@@ -6,9 +6,9 @@ Usage::
     world_state.py keep WORLD FILE        keep the list of all objects, one line each
     world_state.py compare WORLD FILE     fail unless the cluster holds exactly those again
     world_state.py mark WORLD FILE        keep how far the audit log is
-    world_state.py unwritten WORLD FILE   fail if a role's client has written anything since
+    world_state.py unwritten WORLD FILE [CLIENT]   fail if a role's client has written anything since
 
-WORLD is the folder of the local world.
+WORLD is the folder of the local world, CLIENT a part of the User-Agent: only such clients count then.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ def compare(world: Path, before: set[str]) -> list[str]:
         time.sleep(1)
 
 
-def writes(log: Path, position: int) -> Iterator[str]:
-    """Yield every request since ``position`` with which a role's client may have stored something."""
+def writes(log: Path, position: int, client: str) -> Iterator[str]:
+    """Yield every request since ``position`` with which such a client of a role may have stored something."""
     rotated = log.stat().st_size < position
     with log.open("rb") as stream:
         stream.seek(0 if rotated else position)
         lines = stream.read().split(b"\n")[:-1]
     for event in map(json.loads, filter(None, lines)):
-        if event.get("stage") in ("ResponseComplete", "Panic") and _is_write(event):
+        if event.get("stage") in ("ResponseComplete", "Panic") and _is_write(event) and client in event["userAgent"]:
             yield "%s %s by %s" % (event["verb"], event.get("requestURI", ""), event.get("userAgent", ""))
 
 
@@ -83,7 +83,7 @@ def _said(command: list[str]) -> str:
     return done.stdout if done.returncode == 0 else sys.exit(done.stderr.strip())
 
 
-def main(what: str, folder: str, kept: str) -> None:
+def main(what: str, folder: str, kept: str, client: str = "") -> None:
     """Do what was asked for; end with a message on failure."""
     world, file = Path(folder), Path(kept)
     log = world / "logs/audit.log"
@@ -93,9 +93,9 @@ def main(what: str, folder: str, kept: str) -> None:
         file.write_text(str(log.stat().st_size), encoding="utf-8")
     else:
         told = file.read_text(encoding="utf-8")
-        found = compare(world, set(told.splitlines())) if what == "compare" else list(writes(log, int(told)))
+        found = compare(world, set(told.splitlines())) if what == "compare" else list(writes(log, int(told), client))
         sys.exit("\n".join(found) or 0)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    main(*sys.argv[1:5])
