@@ -18,6 +18,7 @@ import yaml
 
 from ansible_collections.slipway.gitops.tests.integration.world.conftest import World
 from ansible_collections.slipway.gitops.tests.integration.world.play import CHECKOUT, Outcome
+from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.git_support import Remote
 from ansible_collections.slipway.gitops.tests.unit.repo import tree
 
 #: An Application of these tests, so that the one of the world is left alone.
@@ -119,6 +120,16 @@ def _port_forward(world: World, folder: Path) -> Setting:
     return Setting(defaults={"kubectl": str(next(world.tools.glob("kubectl-*/kubectl")))}, exchange=exchange)
 
 
+def _yaml_value(world: World, folder: Path) -> Setting:
+    """The seed of the sample's repository, in one of our own."""
+    values = "apps/sample-helm/values.yaml"
+    text = (CHECKOUT / "roles/sample_app/files/deploy" / values).read_text(encoding="utf-8")
+    labelled = text + "replicas: 2\npodLabels:\n  team: sample\n"
+    url = Remote(folder, {values: labelled}).url
+    address = {("repo", "ssh://slipway-git@10.244.0.1:2222/sample.git"): url}
+    return Setting({"world": str(world.folder)}, {"allow_file_urls": True}, address)
+
+
 def _progress_command(world: World, folder: Path) -> Setting:
     """The root file system is there already: making one would need a mirror of a distribution."""
     site, made = folder / "site", folder / "root.tar"
@@ -148,6 +159,7 @@ ALONE: dict[str, Callable[[World, Path], Setting]] = {
     "local_world": _local_world,
     "port_forward": _port_forward,
     "progress_command": _progress_command,
+    "yaml_value": _yaml_value,
 }
 
 
