@@ -174,7 +174,8 @@ options:
   release:
     description:
       - The release that is live and verified, required for V(succeeded). C(version) and C(images), a list of
-        C(name), C(newName), C(newTag) and C(digest) as in Git, are required in it; other keys are kept.
+        C(name), C(newName), C(newTag) and C(digest) as in Git, are required in it; other keys are kept, such as the
+        C(values) of a Helm application.
       - For V(rolled_back) it may be left out. If given, it must be the last verified one.
     type: dict
   measures:
