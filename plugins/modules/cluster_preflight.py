@@ -110,7 +110,7 @@ options:
   fail_on_problems:
     description:
       - Whether problems end the task. Otherwise they are only returned.
-      - A cluster that is not the pinned one always ends it.
+      - A cluster that is not the pinned one, or not pinned although it has to be, always ends it.
     type: bool
     default: true
   timeout:
@@ -163,7 +163,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 cluster:
-  description: The cluster.
+  description: The cluster. Of one that is not the pinned one, only what tells it from others.
   returned: success, and when problems were found
   type: dict
   contains:

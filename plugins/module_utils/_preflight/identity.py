@@ -12,6 +12,7 @@ kubeconfig.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from .._errors import Forbidden, InvalidInput, PermanentError
@@ -36,6 +37,11 @@ class Seen:
     context: str = ""
     source: str = ""
     uid: str = ""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is known, as a return value of a failure."""
+        return {"cluster": {"uid": self.uid, "server": self.server, "context": self.context}}
 
     def __str__(self) -> str:
         named = "context '%s'" % self.context if self.context else "no context"
@@ -85,7 +91,7 @@ def check_uid(pins: Pins, seen: Seen) -> None:
     if pins.is_required and not (pins.uid and pins.server):
         lines = 'deploy_cluster_uid: "%s"\ndeploy_cluster_server: "%s"' % (seen.uid, seen.server)
         hint = "Make sure that it is the right one, then add these two lines to the inventory:\n" + lines + "\n"
-        raise PermanentError("trust", str(seen), "it is not pinned", hint, code="cluster_unpinned")
+        raise PermanentError("trust", str(seen), "it is not pinned", hint, "cluster_unpinned", seen.facts)
 
 
 def unreadable(seen: Seen, error: Forbidden) -> Forbidden:
@@ -98,4 +104,4 @@ def unreadable(seen: Seen, error: Forbidden) -> Forbidden:
 
 def _mismatch(seen: Seen, cause: str) -> PermanentError:
     hint = "Nothing was changed. Check kubeconfig and context; names of contexts prove nothing."
-    return PermanentError("trust", str(seen), cause, hint, code="cluster_mismatch")
+    return PermanentError("trust", str(seen), cause, hint, "cluster_mismatch", seen.facts)

@@ -150,8 +150,27 @@ def _nothing(world: World, folder: Path) -> Setting:
     return Setting()
 
 
+def _cluster_preflight(world: World, folder: Path) -> Setting:
+    """Look at a namespace that is always there."""
+    server = world.kubectl("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}")
+    uid = world.get("namespace", "kube-system")["metadata"]["uid"]
+    elsewhere = {("namespace", "sample"): "argocd", ("kubernetes.io/metadata.name", "sample"): "argocd"}
+    variables = {"deploy_cluster_uid": uid, "deploy_cluster_server": server}
+    return Setting(variables, {"kubeconfig": str(world.kubeconfig)}, elsewhere)
+
+
+def _registry_image_info(world: World, folder: Path) -> Setting:
+    """The private registry of the last example is the world's, which lets everybody in."""
+    private = {
+        ("images", "registry.example.com/shop/web:1.4.2"): "127.0.0.1:5001/sample:2",
+        ("ca_cert", "/etc/ssl/company-ca.pem"): "{{ omit }}",
+    }
+    return Setting({"registry_password": "not asked for"}, exchange=private)
+
+
 ALONE: dict[str, Callable[[World, Path], Setting]] = {
     "cached_tool": _cached_tool,
+    "cluster_preflight": _cluster_preflight,
     "confirm": _nothing,
     "deploy_queue": _queue,
     "deploy_queue_info": _queue,
@@ -160,6 +179,7 @@ ALONE: dict[str, Callable[[World, Path], Setting]] = {
     "port_forward": _port_forward,
     "progress_command": _progress_command,
     "yaml_value": _yaml_value,
+    "registry_image_info": _registry_image_info,
 }
 
 

@@ -90,7 +90,7 @@ def test_the_api_server_saw_the_processes_that_were_named(seen: tuple[Table, lis
     assert as_module
     assert in_process <= fast
     assert not as_module & fast
-    assert {item["module"] for item in agents} == {"argocd_app", "argocd_app_info", "health_gate"}
+    assert {item["module"] for item in agents} == {"argocd_app", "argocd_app_info", "cluster_preflight", "health_gate"}
 
 
 def test_both_ways_asked_the_same(seen: tuple[Table, list[Request]]) -> None:

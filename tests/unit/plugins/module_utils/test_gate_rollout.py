@@ -230,6 +230,8 @@ def test_sidecars_have_a_run() -> None:
     [
         ("nginx", "docker.io/library/nginx", "latest", ""),
         ("team/web:1.2", "docker.io/team/web", "1.2", ""),
+        ("docker.io/nginx:1", "docker.io/library/nginx", "1", ""),
+        ("index.docker.io/team/web:1", "docker.io/team/web", "1", ""),
         ("localhost:5000/web:1", "localhost:5000/web", "1", ""),
         ("registry.example.com/a/b:2@" + DIGEST, "registry.example.com/a/b", "2", DIGEST),
         ("registry.example.com/a/b@" + DIGEST, "registry.example.com/a/b", "", DIGEST),

@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Callable, Iterator, Mapping, Optional
 
 import pytest
 
 from ansible_collections.slipway.gitops.plugins.module_utils._clock import SystemClock
 from ansible_collections.slipway.gitops.plugins.module_utils._context import Context
+from ansible_collections.slipway.gitops.plugins.module_utils._entry.cluster_preflight import run as run_entry
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import (
     Forbidden,
     InvalidInput,
@@ -94,6 +99,7 @@ def refused(cluster: FakeForgetfulCluster, **options: Any) -> SlipwayError:
 def test_unpinned_production_is_refused_with_the_two_lines_to_add(cluster: FakeForgetfulCluster) -> None:
     error = refused(cluster, require_pinned=True)
     assert error.code == "cluster_unpinned"
+    assert error.result["cluster"] == {"uid": UID, "server": SERVER, "context": "production"}
     assert 'deploy_cluster_uid: "%s"\ndeploy_cluster_server: "%s"\n' % (UID, SERVER) in str(error)
     assert cluster.asked == ["/api/v1/namespaces/kube-system"]
 
@@ -381,3 +387,85 @@ def test_exhausted_quotas() -> None:
     quota = view({"metadata": {"name": "q"}, "status": {"hard": hard, "used": used}})
     assert exhausted(quota) == ["pods (5 of 4)", "cpu (2000m of 2)", "none (0 of 0)"]
     assert view({"metadata": {"name": "new"}, "spec": {"hard": {"pods": "1"}}})["hard"] == {"pods": "1"}
+
+
+class FakeOtherCluster:
+    """An API server with a UID of its own: a second real cluster would take a minute to make."""
+
+    def __init__(self, uid: str) -> None:
+        self.asked: list[str] = []
+        self.on_request: Callable[[], None] = lambda: None
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_args: Any) -> None:
+                """Stay silent."""
+
+            def do_GET(self) -> None:
+                outer.on_request()
+                outer.asked.append(self.path)
+                body = json.dumps({"metadata": {"name": "any", "uid": uid}, "gitVersion": uid}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = "http://127.0.0.1:%d" % self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture(name="clusters")
+def fixture_clusters() -> Iterator[tuple[FakeOtherCluster, FakeOtherCluster]]:
+    pair = FakeOtherCluster("ours"), FakeOtherCluster("another")
+    yield pair
+    for one in pair:
+        one.close()
+
+
+def kubeconfig(path: Path, server: str) -> None:
+    """Write a kubeconfig whose only context is called production, wherever it leads."""
+    context = {"name": "production", "context": {"cluster": "c"}}
+    clusters = [{"name": "c", "cluster": {"server": server}}]
+    path.write_text(json.dumps({"current-context": "production", "contexts": [context], "clusters": clusters}))
+
+
+def at_once(path: Path, **options: Any) -> dict[str, Any]:
+    return run_entry({"kubeconfig": str(path), "timeout": 5.0, **options}, Context())
+
+
+def test_kubeconfig_changed_in_the_middle_changes_nothing(
+    clusters: tuple[FakeOtherCluster, FakeOtherCluster], tmp_path: Path
+) -> None:
+    """What was identified is what is asked: one reading of the file, one connection."""
+    ours, another = clusters
+    path = tmp_path / "config"
+    kubeconfig(path, ours.url)
+    ours.on_request = lambda: kubeconfig(path, another.url)
+    assert at_once(path, uid="ours", namespace="any")["cluster"]["version"] == "ours"
+    assert another.asked == []
+    assert len(ours.asked) == 4
+
+
+def test_kubeconfig_changed_between_check_and_use_is_found_by_the_next_check(
+    clusters: tuple[FakeOtherCluster, FakeOtherCluster], tmp_path: Path
+) -> None:
+    ours, another = clusters
+    path = tmp_path / "config"
+    kubeconfig(path, ours.url)
+    assert at_once(path, uid="ours")["cluster"]["context"] == "production"
+    kubeconfig(path, another.url)
+    with pytest.raises(PermanentError) as caught:
+        at_once(path, uid="ours")
+    assert caught.value.code == "cluster_mismatch"
+    assert another.asked == ["/api/v1/namespaces/kube-system"]
+    with pytest.raises(PermanentError):
+        at_once(path, uid="ours", server=ours.url)
+    assert len(another.asked) == 1, "a server that is not the pinned one was asked"
