@@ -5,26 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
-from typing import Any, Mapping, Optional
-
-from ..module_utils._context import Context
 from ..module_utils._entry.confirm import ENTRY
-from ..plugin_utils._in_process import InProcessAction
-from ..plugin_utils._terminal import ask
+from ..plugin_utils._terminal import AskingAction
 
 
-class ActionModule(InProcessAction):
+class ActionModule(AskingAction):
     ENTRY = ENTRY
-
-    def run(self, tmp: Any = None, task_vars: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
-        self._variables = task_vars or {}
-        return super().run(tmp, task_vars)
-
-    def _needs_module(self, task_vars: Mapping[str, Any]) -> str:  # noqa: ARG002  (the signature is the base's)
-        """Stay in this process: the person sits where Ansible runs, whatever the task's connection is."""
-        return ""
-
-    def _context(self, warnings: list[str], no_log: set[str]) -> Context:
-        return replace(super()._context(warnings, no_log), ask=partial(ask, variables=self._variables))

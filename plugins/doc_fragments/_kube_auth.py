@@ -68,3 +68,10 @@ options:
     type: bool
     default: false
 """
+    # The same beside the options of Git, which has a ca_cert and a key_file of its own.
+    BESIDE_GIT = (
+        DOCUMENTATION.replace("\n  ca_cert:", "\n  kube_ca_cert:")
+        .replace("O(ca_cert)", "O(kube_ca_cert)")
+        .replace("    aliases: [ssl_ca_cert]\n", "")
+        .replace("    aliases: [key_file]\n", "")
+    )

@@ -43,6 +43,13 @@ KUBE_AUTH: Spec = {
     "allow_exec_auth": with_env({"type": "bool", "default": False}, "SLIPWAY_ALLOW_EXEC_AUTH"),
 }
 
+#: For a module that talks to Git too, whose options have the names ``ca_cert`` and ``key_file`` first.
+KUBE_AUTH_BESIDE_GIT: Spec = {
+    **{name: option for name, option in KUBE_AUTH.items() if name not in ("ca_cert", "client_key")},
+    "kube_ca_cert": with_env({"type": "path"}, "K8S_AUTH_SSL_CA_CERT"),
+    "client_key": with_env({"type": "path"}, "K8S_AUTH_KEY_FILE"),
+}
+
 LEASE: Spec = {
     "lease": {
         "type": "dict",
@@ -80,3 +87,38 @@ GIT_COMMIT: Spec = {
     "commit_message": {"type": "str"},
     "trailers": {"type": "dict"},
 }
+
+#: What kustomize_image sets, and yaml_value. A plan takes one of them.
+IMAGE_EDIT: Spec = {
+    "images": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "name": {"type": "str", "required": True},
+            "new_name": {"type": "str", "aliases": ["newName"]},
+            "new_tag": {"type": "str", "aliases": ["newTag"]},
+            "digest": {"type": "str"},
+            "exact": {"type": "bool", "default": False},
+            "create": {"type": "bool", "default": False},
+        },
+    },
+    "deny_tags": {"type": "list", "elements": "str", "default": ["latest"]},
+}
+VALUE_EDIT: Spec = {
+    "values": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "key": {"type": "str", "required": True, "no_log": False},
+            "value": {"type": "raw"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "create": {"type": "bool", "default": False},
+        },
+    },
+    "deny_values": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def required(piece: Mapping[str, Any], *names: str) -> Spec:
+    """Return a piece in which some options have to be given."""
+    return {name: dict(option, required=True) if name in names else option for name, option in piece.items()}

@@ -10,12 +10,15 @@ answer for us, one question of one host at a time.
 from __future__ import annotations
 
 import time
-from typing import Any, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, Mapping, Optional
 
 from ansible.errors import AnsibleError, AnsiblePromptInterrupt, AnsiblePromptNoninteractive
 from ansible.utils.display import Display
 
-from ..module_utils._context import Answer
+from ..module_utils._context import Answer, Context
+from ._in_process import InProcessAction
 
 #: AWX gives a job a terminal of which nobody is at the other end; these variables tell its jobs.
 _JOB_VARIABLES = ("awx_job_id", "tower_job_id")
@@ -44,3 +47,18 @@ def ask(prompt: str, timeout_s: int, variables: Mapping[str, Any]) -> Answer:
     if time.monotonic() - started >= timeout_s:
         return Answer(None)
     return Answer(typed.decode("utf-8", "replace"))
+
+
+class AskingAction(InProcessAction):
+    """Front of a module that asks: always in this process, for a module has no terminal."""
+
+    def run(self, tmp: Any = None, task_vars: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
+        self._variables = task_vars or {}
+        return super().run(tmp, task_vars)
+
+    def _needs_module(self, task_vars: Mapping[str, Any]) -> str:  # noqa: ARG002  (the signature is the base's)
+        """Stay: the person sits where Ansible runs, whatever connection and user the task has."""
+        return ""
+
+    def _context(self, warnings: list[str], no_log: set[str]) -> Context:
+        return replace(super()._context(warnings, no_log), ask=partial(ask, variables=self._variables))

@@ -7,28 +7,17 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from .._argspec import GIT, GIT_COMMIT, LEASE, merge
+from .._argspec import GIT, GIT_COMMIT, IMAGE_EDIT, LEASE, merge, required
 from .._context import Context, Entry
 from .._kustomize.kustomization import kustomization
 from ._git_edit import run_edit
 
-_IMAGE = {
-    "name": {"type": "str", "required": True},
-    "new_name": {"type": "str", "aliases": ["newName"]},
-    "new_tag": {"type": "str", "aliases": ["newTag"]},
-    "digest": {"type": "str"},
-    "exact": {"type": "bool", "default": False},
-    "create": {"type": "bool", "default": False},
-}
 ARGUMENT_SPEC = merge(
     GIT,
     LEASE,
     GIT_COMMIT,
-    {
-        "path": {"type": "str", "required": True},
-        "images": {"type": "list", "elements": "dict", "required": True, "options": _IMAGE},
-        "deny_tags": {"type": "list", "elements": "str", "default": ["latest"]},
-    },
+    {"path": {"type": "str", "required": True}},
+    required(IMAGE_EDIT, "images"),
 )
 
 

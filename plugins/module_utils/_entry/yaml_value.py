@@ -7,26 +7,17 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from .._argspec import GIT, GIT_COMMIT, LEASE, merge
+from .._argspec import GIT, GIT_COMMIT, LEASE, VALUE_EDIT, merge, required
 from .._context import Context, Entry
 from .._values.file import values_file
 from ._git_edit import run_edit
 
-_VALUE = {
-    "key": {"type": "str", "required": True, "no_log": False},
-    "value": {"type": "raw"},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "create": {"type": "bool", "default": False},
-}
 ARGUMENT_SPEC = merge(
     GIT,
     LEASE,
     GIT_COMMIT,
-    {
-        "path": {"type": "str", "required": True},
-        "values": {"type": "list", "elements": "dict", "required": True, "options": _VALUE},
-        "deny_values": {"type": "list", "elements": "str", "default": []},
-    },
+    {"path": {"type": "str", "required": True}},
+    required(VALUE_EDIT, "values"),
 )
 
 

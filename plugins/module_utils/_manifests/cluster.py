@@ -79,7 +79,7 @@ class Cluster:
         except NotFound:
             return None
 
-    def apply(self, item: Id, body: Object, dry_run: bool) -> Object:
+    def apply(self, item: Id, body: Object, dry_run: bool, manager: str = MANAGER) -> Object:
         """Server-side apply. Raises NotFound ``unknown_kind``, and as the port does, naming the object."""
         path = self._path(item)
         if not path:
@@ -87,7 +87,7 @@ class Cluster:
             cause = "the cluster serves no %s in %s" % (item.kind, item.version)
             raise NotFound("apply", str(item), cause, hint, code="unknown_kind")
         try:
-            return self._client.apply(path, body, MANAGER, force=self._force, dry_run=dry_run)
+            return self._client.apply(path, body, manager, force=self._force, dry_run=dry_run)
         except SlipwayError as error:
             error.resource = str(item)
             raise

@@ -146,6 +146,11 @@ def _progress_command(world: World, folder: Path) -> Setting:
     )
 
 
+def _release_plan(world: World, folder: Path) -> Setting:
+    kustomize = next(iter(sorted(world.tools.glob("kustomize-*/kustomize"))))
+    return Setting({"world": str(world.folder), "kustomize": str(kustomize), "plans": str(folder / "plans")})
+
+
 def _nothing(world: World, folder: Path) -> Setting:
     return Setting()
 
@@ -178,6 +183,7 @@ ALONE: dict[str, Callable[[World, Path], Setting]] = {
     "local_world": _local_world,
     "port_forward": _port_forward,
     "progress_command": _progress_command,
+    "release_plan": _release_plan,
     "yaml_value": _yaml_value,
     "registry_image_info": _registry_image_info,
 }

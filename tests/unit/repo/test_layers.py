@@ -41,6 +41,8 @@ LAYERS = (
     ("module_utils/_git_*.py", "L2"),
     ("module_utils/_git/*", "L2"),
     ("module_utils/_http.py", "L2"),
+    ("module_utils/_plan/files.py", "L2"),
+    ("module_utils/_plan/render.py", "L2"),
     ("module_utils/_process.py", "L2"),
     ("module_utils/_wire.py", "L2"),
     ("module_utils/_forward/keeper.py", "L2"),

@@ -1,0 +1,288 @@
+# Copyright (c) 2026, slipway.gitops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Computes what a delivery would do, and the hash that stands for it (private to the collection)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, ContextManager, Mapping, Optional, Protocol, Sequence
+
+from .._argocd.ports import Target, about
+from .._argocd.redact import masked
+from .._argocd.view import View
+from .._context import Clock, Context
+from .._edit.subject import Outcome, Subject
+from .._errors import Forbidden, PermanentError, SlipwayError
+from .._gitref import File
+from .._kube.paths import object_path
+from .._manifests.cluster import Kube
+from .._manifests.document import Id, Object
+from .._progress import Voice
+from . import text
+from .effect import check_images, check_values
+from .hashing import Touched, ingredients, plan_hash
+from .live import LiveComparison
+from .manifests import changes, difference, images, parse, plain
+from .request import Request, check
+from .source import IN_CLUSTER, Served, Source, not_rendered, of_application
+from .touching import commits_of
+
+
+class Branch(Protocol):
+    """One branch of a remote repository, read only."""
+
+    @property
+    def label(self) -> str: ...
+
+    def fetch(self, since: str) -> tuple[str, bool]: ...
+
+    def read(self, commit: str, paths: Sequence[str]) -> dict[str, Optional[File]]: ...
+
+    def contains(self, tip: str, commit: str) -> bool: ...
+
+    def log(self, since: str, tip: str, paths: Sequence[str] = ()) -> Sequence[Any]: ...
+
+    def check_out(self, commit: str, folder: str) -> None: ...
+
+
+class Render(Protocol):
+    """The programs that turn files into manifests."""
+
+    def tree(self, name: str) -> str: ...
+
+    def put(self, tree: str, path: str, data: bytes) -> None: ...
+
+    def kind(self, tree: str, source: Source, wish: str) -> str: ...
+
+    def render(self, kind: str, tree: str, source: Source, served: Served) -> str: ...
+
+    def version(self, kind: str) -> str: ...
+
+    def sources(self, kind: str, tree: str, source: Source) -> Sequence[str]: ...
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What a plan touches. ``server`` is the API server that ``client`` talks to."""
+
+    client: Kube
+    server: str
+    branch: Callable[[], ContextManager[Branch]]
+    render: Callable[[], ContextManager[Render]]
+    write: Callable[[str, Mapping[str, str]], Sequence[str]]
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Edit:
+    """The edit on the tip, not made."""
+
+    tip: str
+    path: str
+    before: bytes
+    outcome: Outcome
+
+    @property
+    def changed(self) -> bool:
+        return self.before != self.outcome.data
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The manifests without and with the edit, and what made them."""
+
+    renderer: str
+    version: str
+    before: Mapping[Id, Object]
+    after: Mapping[Id, Object]
+    trouble: str = ""
+
+
+def run(params: Mapping[str, Any], subject: Subject, ports: Ports, ctx: Context) -> dict[str, Any]:
+    """Compute the plan and return the module's result.
+
+    Raises InvalidInput; PermanentError ``build_failed``, ``no_effect``, ``cluster_mismatch``,
+    ``multi_source``, ``unrenderable``; what Git and the API server raise.
+    """
+    request = check(params)
+    voice = Voice("Plan of %s" % request.application, ctx.progress, ports.clock.monotonic)
+    _check_cluster(request, ports.client)
+    app = _application(request, ports.client)
+    source = of_application(app) if app else Source(request.folder, request.application)
+    with ports.branch() as branch:
+        tip, is_known = branch.fetch(request.since)
+        edit = _edit(branch, tip, subject)
+        voice.beat(lambda: "the repository is there")
+        with ports.render() as render:
+            served = _served(request, ports.client)
+            rendered, touched = _render(branch, edit, source, (render, request.renderer, served))
+        if params.get("images"):
+            check_images(edit.path, edit.outcome.after, list(images(rendered.after)))
+        else:
+            check_values(edit.path, edit.changed, rendered.before == rendered.after)
+        commits = commits_of(branch, (request.since if is_known else "", tip), touched, _live_commit(app))
+    live = _live(ports, source, rendered, voice)
+    plan = _plan(request, (app, source), edit, rendered, {"commits": commits, "live": live})
+    plan["git"]["branch"] = branch.label
+    return _result(plain(plan), request, ports, ctx)
+
+
+def _check_cluster(request: Request, client: Kube) -> None:
+    """Look once more that this is the cluster that was proved before: a kubeconfig can change meanwhile."""
+    try:
+        seen = client.get(object_path(("v1", "namespaces"), name="kube-system"))["metadata"]["uid"]
+    except Forbidden:
+        return  # whoever told the UID was able to read it
+    if seen != request.cluster["uid"]:
+        cause = "its UID is %s, and the plan is for %s" % (seen, request.cluster["uid"])
+        raise PermanentError("plan for", "this cluster", cause, "Check kubeconfig and context.", "cluster_mismatch")
+
+
+def _application(request: Request, client: Kube) -> Optional[Object]:
+    if not request.argocd:
+        return None
+    target = Target(request.argocd["namespace"], request.argocd["name"])
+    with about(target):
+        return client.get(target.path)
+
+
+def _live_commit(app: Optional[Object]) -> str:
+    return View(app).revision if app else ""
+
+
+def _served(request: Request, client: Kube) -> Served:
+    """Return what charts may ask of the API server."""
+    try:
+        groups = client.get("/apis").get("groups") or []
+    except SlipwayError:
+        groups = []
+    versions = [item["groupVersion"] for group in groups for item in group.get("versions") or []]
+    return Served(str(request.cluster.get("version") or ""), ["v1", *sorted(versions)])
+
+
+def _edit(branch: Branch, tip: str, subject: Subject) -> Edit:
+    found = {name: file for name, file in branch.read(tip, subject.places).items() if file}
+    path = subject.choose(list(found), branch.label)
+    return Edit(tip, path, found[path].data, subject.edit(path, found[path].data))
+
+
+def _render(
+    branch: Branch, edit: Edit, source: Source, means: tuple[Render, str, Served]
+) -> tuple[Rendered, Sequence[str]]:
+    """Render the tip without and with the edit; only the second has to succeed."""
+    render, wish, served = means
+    after_tree = render.tree("after")
+    branch.check_out(edit.tip, after_tree)
+    render.put(after_tree, edit.path, edit.outcome.data)
+    kind = render.kind(after_tree, source, wish)
+    touched = sorted({edit.path, *render.sources(kind, after_tree, source)})
+    after = parse(render.render(kind, after_tree, source, served), source.path)
+    before, trouble = after, ""
+    if edit.changed:
+        before_tree = render.tree("before")
+        branch.check_out(edit.tip, before_tree)
+        try:
+            before = parse(render.render(kind, before_tree, source, served), source.path)
+        except PermanentError as error:
+            before, trouble = {}, "What is in Git now does not build (%s)" % error.cause
+    return Rendered(kind, render.version(kind), before, after, trouble), touched
+
+
+def _live(ports: Ports, source: Source, rendered: Rendered, voice: Voice) -> dict[str, Any]:
+    if source.server not in (*IN_CLUSTER, ports.server):
+        note = "not compared: the Application deploys to another cluster, %s" % source.server
+        return {"note": note, "objects": [], "missing_rights": [], "problems": []}
+    comparison = LiveComparison(ports.client, source, rendered.after)
+    count = len(rendered.after)
+    comparison.run(lambda number: voice.beat(lambda: "%d of %d objects compared" % (number, count)))
+    return {
+        "note": "server-side dry run as argocd-controller, compared with what is live; nothing was stored",
+        "objects": [item._asdict() for item in comparison.changes],
+        "missing_rights": comparison.missing_rights,
+        "problems": comparison.problems,
+    }
+
+
+def _plan(
+    request: Request,
+    application: tuple[Optional[Object], Source],
+    edit: Edit,
+    rendered: Rendered,
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
+    app, source = application
+    place = {"name": request.application, "server": source.server, "namespace": source.namespace}
+    target = {"cluster_uid": request.cluster["uid"], "environment": request.environment, "application": place}
+    touched = [Touched(edit.path, edit.before, edit.outcome.data)]
+    hashed = ingredients(target, request.digests, touched, rendered.after.values())
+    trouble = [{"code": "build_failed_before", "message": rendered.trouble}] if rendered.trouble else []
+    live = dict(facts["live"])
+    used_before = images(rendered.before)
+    return {
+        "environment": request.environment,
+        "application": dict(place, argocd=_argocd(app) if app else {}),
+        "cluster": dict(request.cluster),
+        "release": _release(request, edit),
+        "commits": facts["commits"],
+        "git": {
+            "path": edit.path, "tip": edit.tip, "changed": edit.changed,
+            "diff": _git_diff(edit),
+        },
+        "render": {
+            "renderer": rendered.renderer, "version": rendered.version, "not_rendered": not_rendered(source),
+            "objects": [item._asdict() for item in changes(rendered.before, rendered.after)],
+        },
+        "images": [
+            {"reference": reference, "used_by": users, "is_new": reference not in used_before}
+            for reference, users in images(rendered.after).items()
+        ],
+        "problems": trouble + live.pop("problems"),
+        "live": live,
+        "shown": request.shown,
+        "hashed": hashed,
+        "hash": plan_hash(hashed),
+    }  # fmt: skip
+
+
+def _git_diff(edit: Edit) -> str:
+    before, after = (masked(data.decode("utf-8")) for data in (edit.before, edit.outcome.data))
+    return difference(before, after, edit.path)
+
+
+def _argocd(app: Object) -> dict[str, Any]:
+    view, metadata = View(app), app["metadata"]
+    return {
+        "name": metadata["name"], "namespace": metadata["namespace"], "automated": view.is_automated,
+        "sync": view.sync_status, "health": view.health, "revision": view.revision,
+    }  # fmt: skip
+
+
+def _release(request: Request, edit: Edit) -> dict[str, Any]:
+    now = [_version(state) for state in edit.outcome.before]
+    return {
+        "now": {
+            "version": ", ".join(filter(None, now)),
+            "digest": request.digests.get("now"),
+            "set": edit.outcome.before,
+        },
+        "next": {"version": request.version, "digest": request.digests.get("next"), "set": edit.outcome.after},
+    }
+
+
+def _version(state: Mapping[str, Any]) -> str:
+    """Return what a state of an image or of a value says for people: the tag rather than the digest."""
+    if "key" in state:
+        return str(state.get("value") if state.get("value") is not None else "")
+    return str(state.get("newTag") or (state.get("digest") or "")[:19])
+
+
+def _result(plan: dict[str, Any], request: Request, ports: Ports, ctx: Context) -> dict[str, Any]:
+    import json
+
+    shown = text.render(plan)
+    files: Sequence[str] = []
+    if request.dest and not ctx.check_mode:
+        document = json.dumps(plan, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        files = ports.write(request.dest, {"plan.json": document, "plan.txt": shown})
+    return {"changed": False, "plan": plan, "hash": plan["hash"], "text": shown, "files": list(files)}
