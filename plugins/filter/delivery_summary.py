@@ -49,6 +49,9 @@ _ENDS = {
     "fenced": "FENCED OFF, another delivery took over; nothing more was written",
     "unrecorded": "{release} IS VERIFIED LIVE, but that could not be recorded: run it again",
     "cancelled": "CANCELLED, nothing was rolled back",
+    "declined": "DECLINED, nothing was changed",
+    "unconfirmed": "NOT CONFIRMED, nothing was written",
+    "void": "VOID, the plan changed after it was confirmed; nothing was written",
     "held": "REFUSED, it is on hold; nothing was written",
     "paused": "REFUSED, the environment is paused; nothing was written",
     "busy": "NOT BEGUN, the environment was busy; nothing was written",
@@ -67,6 +70,8 @@ def delivery_summary(result: Mapping[str, Any]) -> list[str]:
     ]
     if result.get("commit"):
         lines.append("commit     %s" % result["commit"])
+    if result.get("backup"):
+        lines.append("backup     %s" % result["backup"])
     if result["verdict"] == "verified":
         return lines + _times("seconds", result.get("measures"))
     lines += _times("forward", (result.get("failure") or {}).get("measures"))

@@ -54,6 +54,7 @@ class Delivery:
         # Kept as long as the cluster: the fence in Git must not be ahead of the queue's.
         queue = world.folder() / "queue" / "bench.db"
         self._variables = {
+            "deploy_hosts": world.HOST,
             "deploy_application": site.application,
             "deploy_namespace": site.namespace,
             "deploy_deployments": [site.deployment],

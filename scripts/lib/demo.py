@@ -40,7 +40,8 @@ class Story:
         """Deliver a release and check that it ends as expected; return the queue's record of it."""
         log = self.logs / ("deliver-%s.log" % release)
         self._lift_left_over_hold(release)
-        status = self.world.playbook("deploy_staging", log, "-e", json.dumps({"deploy_release": release}))
+        wanted = {"deploy_release": release, "deploy_hosts": world.HOST}
+        status = self.world.playbook("deploy_staging", log, "-e", json.dumps(wanted))
         entry = self.world.last_delivery()
         if entry["state"] != expect or entry["version"] != release or (status == 0) != (expect == "succeeded"):
             console.fail("delivery of %s ended as %s, expected %s; log: %s" % (release, entry["state"], expect, log))
@@ -55,7 +56,7 @@ class Story:
 
     def resume(self) -> None:
         """Run the documented command that lifts a hold."""
-        command = ["-e", json.dumps({"deploy_resume_reason": "seen in the demonstration"})]
+        command = ["-e", json.dumps({"deploy_resume_reason": "seen in the demonstration", "deploy_hosts": world.HOST})]
         if self.world.playbook("resume", self.logs / "resume.log", *command):
             console.fail("the hold could not be lifted; log: %s" % (self.logs / "resume.log"))
 
@@ -110,7 +111,7 @@ class Story:
         console.say("    Git history      git -c safe.directory=* --git-dir %s log -p main" % shown.repository())
         console.say("    the application  curl %s" % shown.variable("deploy_url"))
         console.say("    the queue        scripts/lib/run ansible-playbook slipway.gitops.deploy_staging \\")
-        console.say("                       -i inventories/local --tags deploy_status")
+        console.say("                       -i inventories/local -e deploy_hosts=%s --tags deploy_status" % world.HOST)
         console.say("    the node's logs  %s" % (world.folder() / "logs"))
         console.say("    remove all       scripts/demo --down")
 

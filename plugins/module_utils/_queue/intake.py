@@ -17,8 +17,8 @@ MAX_WAITING = 10_000
 OURSELVES = "slipway.gitops"
 
 
-def enqueue(tx: Transaction, wish: Wish, actor: str, waiter_ttl_s: int) -> tuple[Entry, bool]:
-    """Return the entry of ``wish`` and whether it is new.
+def enqueue(tx: Transaction, wish: Wish, actor: str, waiter_ttl_s: int, reason: str = "") -> tuple[Entry, bool]:
+    """Return the entry of ``wish`` and whether it is new; ``reason`` is kept in its first event.
 
     The same idempotency key returns the first entry again. Raises PermanentError
     (idempotency_conflict) if the key was used for another wish, BusyError (held, queue_full)
@@ -35,7 +35,7 @@ def enqueue(tx: Transaction, wish: Wish, actor: str, waiter_ttl_s: int) -> tuple
         raise BusyError("enqueue", _named(entry), held_because(hold), RESUME_HINT, code="held")
     if len(tx.waiting(wish.environment)) >= MAX_WAITING:
         raise BusyError("enqueue", _named(entry), "%d entries are waiting" % MAX_WAITING, code="queue_full")
-    tx.record(Change(environment, replace(environment, seq=entry.seq), actor, entry=entry))
+    tx.record(Change(environment, replace(environment, seq=entry.seq), actor, reason, entry=entry))
     return entry, True
 
 

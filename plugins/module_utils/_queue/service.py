@@ -166,7 +166,7 @@ def last_verified(tx: Transaction, environment: str) -> dict[str, Any]:
 
 
 def _queued(call: Operation, tx: Transaction) -> tuple[Optional[Entry], bool]:
-    return enqueue(tx, wish_of(call.params, call.environment), call.actor, call.waiter_ttl_s)
+    return enqueue(tx, wish_of(call.params, call.environment), call.actor, call.waiter_ttl_s, call.reason)
 
 
 def _finished(call: Operation, tx: Transaction) -> tuple[Optional[Entry], bool]:

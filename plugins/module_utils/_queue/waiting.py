@@ -73,7 +73,9 @@ class Claiming:
         with call.session(adds=call.wish is not None and self.request.entry_id is None) as tx:
             before = call.view(tx)
             if self.request.entry_id is None and call.wish is not None:
-                own, self._enqueued = enqueue(tx, call.wish, call.actor, call.waiter_ttl_s)
+                own, self._enqueued = enqueue(
+                    tx, call.wish, call.actor, call.waiter_ttl_s, "" if call.params.get("force") else call.reason
+                )
                 self.request = replace(self.request, entry_id=own.id)
             outcome = claim(tx, self.request)
             # A lease is broken once, with the first question; who comes next is not our quarry.

@@ -67,6 +67,12 @@ class Site:
         text = self.git("show", "main:%s/kustomization.yaml" % self.path)
         return next(line.split('"')[1] for line in text.splitlines() if "newTag" in line)
 
+    def take_port(self) -> None:
+        """Give the overlay the port of this site: the others belong to the inventory's environments."""
+        text = (self.repository.clone / self.path / "kustomization.yaml").read_text(encoding="utf-8")
+        lines = ["        value: %d" % self.port if "value: 300" in line else line for line in text.split("\n")]
+        self.repository.commit({self.path + "/kustomization.yaml": "\n".join(lines)})
+
     def push_by_hand(self, tag: str, **files: str) -> str:
         """Commit a tag as a person would, together with files of somebody else."""
         self.repository._git("pull", "-q", "--ff-only", "origin", "main")
@@ -82,8 +88,11 @@ def make_site(world: World, folder: Path, overlay: str, port: int) -> Site:
     repository = Repository(world, folder / "clone", name)
     register(world, repository)
     site = Site(world, repository, overlay, port, folder)
+    site.take_port()
     site.push_by_hand("1")
     site.variables = {
+        "deploy_environment": "local",
+        "deploy_verify_image": False,
         "deploy_application": name,
         "deploy_argocd_application": name,
         "deploy_repository": repository.url,
@@ -137,7 +146,7 @@ def remove_site(world: World, site: Site) -> None:
 
 @pytest.fixture(scope="module")
 def site(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    made = make_site(world, tmp_path_factory.mktemp("site"), "staging", 30081)
+    made = make_site(world, tmp_path_factory.mktemp("site"), "staging", 30085)
     yield made
     remove_site(world, made)
 

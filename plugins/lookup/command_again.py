@@ -1,0 +1,96 @@
+# Copyright (c) 2026, slipway.gitops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tells how to run the present playbook once more, with other variables."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import Any, Iterable, Mapping, Optional
+
+from ansible import context
+from ansible.plugins.lookup import LookupBase
+
+DOCUMENTATION = r"""
+name: command_again
+short_description: Tell how to run this playbook once more, with other variables
+version_added: 1.0.0
+author: slipway.gitops contributors (@slipway-gitops)
+description:
+  - Returns the command line of this run of C(ansible-playbook), with the variables that are given added to it, or put in
+    the place of what they were.
+  - What looks like a secret in the variables of the command line is replaced by C(...), and variables in files are named by
+    their file.
+options:
+  _terms:
+    description: Not used.
+"""
+
+EXAMPLES = r"""
+- name: Tell how the plan is confirmed
+  ansible.builtin.debug:
+    msg: "{{ lookup('slipway.gitops.command_again', deploy_confirm='9f86d081884c7d65') }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: One command line.
+  type: list
+  elements: str
+  sample: ["ansible-playbook slipway.gitops.deploy_production -i inventories/production -e deploy_release=1.4.2 -e deploy_confirm=9f86d0"]
+"""
+
+_SECRET = re.compile(r"(password|passphrase|token|secret|private_key|api_key)$", re.IGNORECASE)
+_MASKED = "..."
+
+
+def command_again(arguments: Mapping[str, Any], changes: Mapping[str, str]) -> str:
+    """Return the command for ``arguments``, the parsed command line, with the variables ``changes``."""
+    words = ["ansible-playbook", *(arguments.get("args") or [])]
+    for source in arguments.get("inventory") or []:
+        words += ["-i", str(source)]
+    if arguments.get("subset"):
+        words += ["-l", str(arguments["subset"])]
+    tags = [tag for tag in arguments.get("tags") or [] if tag != "all"]
+    if tags:
+        words += ["--tags", ",".join(tags)]
+    for given in arguments.get("extra_vars") or []:
+        kept = _kept(str(given), changes)
+        words += ["-e", kept] if kept else []
+    for name, value in changes.items():
+        words += ["-e", "%s=%s" % (name, value)]
+    return " ".join(shlex.quote(word) for word in words)
+
+
+def _kept(given: str, changes: Mapping[str, str]) -> str:
+    """Return one ``-e`` without the variables that change and without secrets; nothing if it is empty then."""
+    if given.startswith("@"):
+        return given
+    if given.lstrip().startswith(("{", "[")):
+        try:
+            values = json.loads(given)
+        except ValueError:
+            return _MASKED  # YAML that we cannot take apart may hold anything
+        kept = {name: _open(name, value) for name, value in values.items() if name not in changes}
+        return json.dumps(kept) if kept else ""
+    try:
+        pairs = [word.partition("=") for word in shlex.split(given)]
+    except ValueError:
+        return _MASKED
+    return " ".join(
+        "%s=%s" % (name, shlex.quote(_open(name, value))) for name, _is, value in pairs if name not in changes
+    )
+
+
+def _open(name: str, value: Any) -> Any:
+    return _MASKED if _SECRET.search(name) else value
+
+
+class LookupModule(LookupBase):  # type: ignore[misc]
+    """The lookup as Ansible calls it."""
+
+    def run(self, terms: Iterable[str], variables: Optional[Mapping[str, Any]] = None, **changes: Any) -> list[str]:
+        """Return the one command."""
+        return [command_again(dict(context.CLIARGS), {name: str(value) for name, value in changes.items()})]
