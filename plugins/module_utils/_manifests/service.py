@@ -13,7 +13,6 @@ from .._errors import Forbidden, InvalidInput, NotFound, PermanentError, Slipway
 from .._progress import Voice
 from .cluster import Cluster, Ports
 from .document import (
-    CUSTOM,
     DEFINITION,
     NAMESPACES,
     RUNNING,
@@ -224,7 +223,7 @@ class _Release:
         for item, body in gone:
             self._changes.note(item, body, None)
             if not self._ctx.check_mode:
-                self._cluster.delete(item, "Foreground" if item.stage in (RUNNING, CUSTOM) else "Background")
+                self._cluster.delete(item, "Foreground" if item.stage == RUNNING else "Background")
         if not self._ctx.check_mode:
             self._wait([item for item, _body in gone], "be gone", _lingering)
 
