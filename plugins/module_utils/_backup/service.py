@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Mapping
 
@@ -182,9 +183,10 @@ def _proved(backup: Backup, params: Mapping[str, Any], ports: Ports, ctx: Contex
         "identity_file": params.get("identity_file"),
         "namespace": None,
     }
-    restore = Restore(backup, wishes, ports, ctx)
+    notes: list[str] = []
+    restore = Restore(backup, wishes, ports, replace(ctx, warn=notes.append))
     try:
         restore.plan()
     except SlipwayError as error:
-        return [str(error)], []
-    return [], restore.notes
+        return [str(error)], notes
+    return [], [*notes, *restore.notes]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
@@ -151,6 +152,22 @@ def _release_plan(world: World, folder: Path) -> Setting:
     return Setting({"world": str(world.folder), "kustomize": str(kustomize), "plans": str(folder / "plans")})
 
 
+def _release_backup(world: World, folder: Path) -> Setting:
+    """The sample is brought back to what it is, so nothing of it changes."""
+    identity = folder / "identity"
+    if not identity.exists():
+        made = [str(next(world.tools.glob("age-keygen-*/age-keygen"))), "-o", str(identity)]
+        subprocess.run(made, check=True, capture_output=True)
+    recipient = identity.read_text().split("# public key: ")[1].split()[0]
+    variables = {
+        "age": str(next(world.tools.glob("age-[0-9]*/age"))),
+        "backups": str(folder / "backups"),
+        "backup_identity": str(identity),
+        "backup_recipients": [recipient],
+    }
+    return Setting(variables, {"kubeconfig": str(world.kubeconfig)})
+
+
 def _nothing(world: World, folder: Path) -> Setting:
     return Setting()
 
@@ -183,10 +200,15 @@ ALONE: dict[str, Callable[[World, Path], Setting]] = {
     "local_world": _local_world,
     "port_forward": _port_forward,
     "progress_command": _progress_command,
+    "release_backup": _release_backup,
+    "release_backup_info": _release_backup,
     "release_plan": _release_plan,
     "yaml_value": _yaml_value,
     "registry_image_info": _registry_image_info,
 }
+
+#: Module -> the module whose first examples make what it looks at, and how many of them.
+BEFORE = {"deploy_queue_info": ("deploy_queue", None), "release_backup_info": ("release_backup", 1)}
 
 
 def _play(setting: Setting, modules: Sequence[str], tasks: Sequence[Task]) -> dict[str, Any]:
@@ -212,9 +234,10 @@ def _assert_all_ran(outcome: Outcome, tasks: Sequence[Task]) -> None:
 def test_examples_of_a_module(module: str, world: World, play: Callable[..., Outcome], tmp_path: Path) -> None:
     setting = ALONE[module](world, tmp_path)
     tasks = examples(module)
-    before = examples("deploy_queue") if module == "deploy_queue_info" else []
+    maker, number = BEFORE.get(module, (module, 0))
+    before = examples(maker)[:number]
     book = tmp_path / "book.yml"
-    book.write_text(yaml.safe_dump([_play(setting, [module, "deploy_queue"], [*before, *tasks])]))
+    book.write_text(yaml.safe_dump([_play(setting, sorted({module, maker}), [*before, *tasks])]))
     _assert_all_ran(play(str(book)), tasks)
 
 
