@@ -154,6 +154,7 @@ def test_what_would_never_be_deployed_is_refused_and_check_mode_only_looks(play:
     for release, changes, told in (
         ("latest", {}, "latest"),
         ("2", {"deploy_values_key": "image.tga"}, "keys of image: digest, tag"),
+        ("2", {"deploy_values_file": "apps/sample-helm/other.yaml"}, "reads the values of " + VALUES),
     ):
         refused = deliver(play, site, release, **changes)
         assert refused.status != 0
