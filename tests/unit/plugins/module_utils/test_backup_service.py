@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import pytest
 
 from ansible_collections.slipway.gitops.plugins.module_utils._backup.model import folder_for, newest_first, outlived
 from ansible_collections.slipway.gitops.plugins.module_utils._backup.objects import clean, difference
+from ansible_collections.slipway.gitops.plugins.module_utils._backup.service import inform
+from ansible_collections.slipway.gitops.plugins.module_utils._context import Context
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import (
     FencedError,
     InvalidInput,
@@ -113,8 +117,6 @@ def test_g80_secrets_never_lie_in_the_clear(bench: Bench, tmp_path: Path) -> Non
         result = bench.run(**options)
         assert CANARY not in json.dumps(result)
     content = everything(tmp_path)
-    import base64
-
     for canary in (CANARY.encode(), base64.b64encode(CANARY.encode())):
         assert canary not in content
 
@@ -410,3 +412,116 @@ def test_retention_by_count_and_age(keep_last: Any, keep_days: Any, left: list[i
 )
 def test_difference_is_a_merge_patch(have: Any, want: Any, patch: Any) -> None:
     assert difference(have, want) == patch
+
+
+def informed(bench: Bench, **options: Any) -> list[dict[str, Any]]:
+    given = {"verify": "none", **options}
+    result = inform(given, bench.ports, Context(warn=bench.warnings.append))
+    assert result["changed"] is False
+    found: list[dict[str, Any]] = result["backups"]
+    return found
+
+
+def test_backups_are_listed_newest_first(bench: Bench) -> None:
+    names = []
+    for environment in ("staging", "production", "staging"):
+        bench.clock.now += 5
+        names.append(bench.run(environment=environment)["backup"]["name"])
+    assert [item["name"] for item in informed(bench)] == names[::-1]
+    assert [item["name"] for item in informed(bench, environment="staging")] == [names[2], names[0]]
+    assert [item["name"] for item in informed(bench, name="latest")] == [names[2], names[1]]
+    assert informed(bench, app="none") == []
+    assert all(item["complete"] and not item["problems"] for item in informed(bench, verify="checksums"))
+
+
+def test_store_that_is_not_there_holds_no_backup(bench: Bench) -> None:
+    assert informed(bench) == []
+    assert not Path(bench.store.root).exists()
+
+
+def test_verification_goes_as_deep_as_asked(bench: Bench) -> None:
+    bench.run()
+    folder = bench.folder(bench.store.names(PLACE)[0])
+    (folder / "live.json").write_bytes(b"x" * 10)
+    assert informed(bench)[0]["complete"] is True
+    problem = informed(bench, verify="checksums")[0]
+    assert problem["complete"] is False
+    assert "live.json is not what was written" in problem["problems"][0]
+    (folder / "live.json").unlink()
+    assert informed(bench)[0]["problems"] == ["live.json is missing"]
+
+
+def test_verification_asks_the_cluster_about_every_object(bench: Bench) -> None:
+    bench.run()
+    path = "/apis/apps/v1/namespaces/shop/deployments/shop"
+    bench.kube.items[path]["spec"]["replicas"] = 9
+    assert informed(bench, verify="cluster")[0]["complete"] is True
+    assert bench.kube.dry_runs == [path]
+    bench.kube.refused[path] = PermanentError("apply", "Deployment", "spec.template is invalid", code="invalid")
+    assert "spec.template is invalid" in informed(bench, verify="cluster")[0]["problems"][0]
+    assert bench.kube.writes == []
+
+
+def test_verification_says_what_it_could_not_try(bench: Bench) -> None:
+    bench.run()
+    bench.kube = FakeKube()
+    found = informed(bench, verify="cluster")[0]
+    assert found["complete"] is True
+    assert any("Namespace shop does not exist" in note for note in found["notes"])
+    assert any("3 Secrets are missing" in note for note in found["notes"])
+    bench.kube.uid = "99999999-2222-3333-4444-555555555555"
+    assert "it is of the cluster" in informed(bench, verify="cluster")[0]["problems"][0]
+
+
+def helm_secret(version: int, status: str) -> dict[str, Any]:
+    """Return Helm's record of a revision, packed as Helm packs it."""
+    manifest = (
+        "---\n# Source: shop/templates/secret.yaml\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\n"
+        "stringData: {word: %s}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {echo: %s}\n"
+        % (CANARY, CANARY)
+    )
+    release = {
+        "name": "shop", "version": version, "manifest": manifest,
+        "config": {"replicas": 2, "password": CANARY + "-value", "nested": {"innocent": "x=" + CANARY}},
+        "chart": {"metadata": {"name": "shop", "version": "0.3.0"}, "values": {"replicas": 1}},
+    }  # fmt: skip
+    packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(release).encode()))).decode()
+    item = thing("Secret", "sh.helm.release.v1.shop.v%d" % version, data={"release": packed}, type="helm.sh/release.v1")
+    item["metadata"]["labels"] = {"owner": "helm", "name": "shop", "status": status, "version": str(version)}
+    return item
+
+
+def test_behaviour_67_values_and_manifest_of_helm_without_its_secrets(bench: Bench, tmp_path: Path) -> None:
+    for number, status in ((9, "superseded"), (10, "deployed"), (11, "failed")):
+        item = helm_secret(number, status)
+        bench.kube.items["/api/v1/namespaces/shop/secrets/" + item["metadata"]["name"]] = item
+    labelled = bench.kube.items["/apis/apps/v1/namespaces/shop/deployments/shop"]["metadata"]
+    labelled["annotations"]["meta.helm.sh/release-name"] = "shop"
+    backup = bench.run(secrets="encrypt", recipients=[RECIPIENT])["backup"]
+    values = json.loads((bench.folder(backup["name"]) / "helm-values.json").read_bytes())
+    assert (values["revision"], values["user"]["replicas"], values["chart"]["version"]) == (10, 2, "0.3.0")
+    manifest = (bench.folder(backup["name"]) / "helm-manifest.yaml").read_text()
+    assert "kind: ConfigMap" in manifest
+    assert "kind: Secret" not in manifest
+    assert CANARY.encode() not in everything(tmp_path)
+    assert "sh.helm.release.v1.shop.v10" in [entry["name"] for entry in backup["secrets"]["names"]]
+
+
+def test_behaviour_67_values_that_argo_cd_renders_a_chart_with(bench: Bench, tmp_path: Path) -> None:
+    app = bench.kube.items["/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/shop"]
+    app["spec"]["source"]["helm"] = {"valueFiles": ["production.yaml"], "valuesObject": {"replicas": 3}}
+    name = bench.run()["backup"]["name"]
+    values = json.loads((bench.folder(name) / "helm-values.json").read_bytes())
+    assert values[0]["helm"] == {"valueFiles": ["production.yaml"], "valuesObject": {"replicas": 3}}
+
+
+@pytest.mark.parametrize("release", ["", "bm90IGd6aXA=", base64.b64encode(b"!").decode()])
+def test_damaged_record_of_helm_is_told_and_left_out(bench: Bench, release: str) -> None:
+    item = helm_secret(1, "deployed")
+    item["data"]["release"] = release
+    bench.kube.items["/api/v1/namespaces/shop/secrets/" + item["metadata"]["name"]] = item
+    labelled = bench.kube.items["/apis/apps/v1/namespaces/shop/deployments/shop"]["metadata"]
+    labelled["annotations"]["meta.helm.sh/release-name"] = "shop"
+    backup = bench.run()["backup"]
+    assert "helm-values.json" not in backup["files"]
+    assert any("Helm's Secret" in item["reason"] for item in backup["left_out"])
