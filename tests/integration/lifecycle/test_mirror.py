@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator
@@ -19,6 +18,7 @@ import yaml
 
 from ansible_collections.slipway.gitops.tests.integration.lifecycle.local_cluster import HERE, LocalCluster
 from ansible_collections.slipway.gitops.tests.integration.world.play import CHECKOUT, Outcome, run_playbook
+from ansible_collections.slipway.gitops.tests.integration.world.toy_chart import MADE, make_chart
 
 CLIENT, SERVER = "slipway-mirror-client", "slipway-mirror-server"
 ADDRESS, PORT = "198.51.100.1", 8000
@@ -209,7 +209,7 @@ def test_chart_comes_from_a_mirrored_repository(cluster: Mirrored, files: Path, 
     library = LIBRARIES[0]
     archive = files / "charts.example.org" / ("metallb-%s.tgz" % library.version)
     archive.parent.mkdir(exist_ok=True)
-    _make_chart(archive, library.version)
+    make_chart(archive, library.version)
     digest = "sha256:" + hashlib.sha256(archive.read_bytes()).hexdigest()
     options = {"metallb_source": "repository", "metallb_repository": "https://charts.example.org"}
     wrong = cluster.install(
@@ -220,16 +220,4 @@ def test_chart_comes_from_a_mirrored_repository(cluster: Mirrored, files: Path, 
     assert "No digest is known" in nothing.text
     right = cluster.install(library, tmp_path, "--check", "-e", json.dumps({**options, "metallb_checksum": digest}))
     created = [item["result"].get("created") for item in right.results if item["result"].get("created")]
-    assert created == [["ConfigMap metallb-system/chart"]]
-
-
-def _make_chart(archive: Path, version: str) -> None:
-    """Make a chart of one object: how charts travel is tested here, not what upstream's holds."""
-    folder = archive.parent / "metallb"
-    (folder / "templates").mkdir(parents=True)
-    (folder / "Chart.yaml").write_text("apiVersion: v2\nname: metallb\nversion: %s\n" % version)
-    (folder / "templates/one.yaml").write_text(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: chart, namespace: {{ .Release.Namespace }}}\n"
-    )
-    with tarfile.open(archive, "w:gz") as tar:
-        tar.add(folder, "metallb")
+    assert created == [[MADE]]

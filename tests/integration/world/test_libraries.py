@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Playbook libraries: a list in any order, installed by layer, refused before anything is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from ansible_collections.slipway.gitops.tests.integration.world.audit import AuditLog
+from ansible_collections.slipway.gitops.tests.integration.world.conftest import World
+from ansible_collections.slipway.gitops.tests.integration.world.play import Outcome
+from ansible_collections.slipway.gitops.tests.integration.world.toy_chart import MADE, make_chart
+
+Play = Callable[..., Outcome]
+
+
+def libraries(play: Play, *arguments: str, **variables: Any) -> Outcome:
+    return play("slipway.gitops.libraries", "-e", json.dumps(variables), *arguments)
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"libraries_enabled": ["metallb", "jenkinz"]}, '["metallb", "jenkinz"] must be a list of'),
+        ({"libraries_enabled": "metallb"}, '"metallb" must be a list of'),
+        ({"libraries_enabled": ["metallb"], "libraries_state": "gone"}, "must be present or absent"),
+        ({"libraries_enabeld": ["metallb"]}, "did you mean 'libraries_enabled'?"),
+    ],
+)
+def test_bad_variable_is_refused_first(play: Play, audit: AuditLog, variables: dict[str, Any], told: str) -> None:
+    outcome = libraries(play, **variables)
+    assert outcome.status != 0
+    assert told in " ".join(outcome.text.split())
+    assert audit.requests("slipway.gitops/") == []
+
+
+def test_empty_list_says_that_there_is_nothing_to_do(play: Play) -> None:
+    outcome = libraries(play, libraries_enabled=[])
+    assert outcome.status == 0
+    assert "nothing, since libraries_enabled is empty" in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("state", "order"), [("present", ["cert_manager", "metallb"]), ("absent", ["metallb", "cert_manager"])]
+)
+def test_subset_in_any_order_goes_by_layer_and_check_mode_writes_nothing(
+    play: Play, audit: AuditLog, state: str, order: list[str]
+) -> None:
+    outcome = libraries(play, "--check", libraries_enabled=["metallb", "cert_manager"], libraries_state=state)
+    assert outcome.status == 0, outcome.text
+    assert "%s, in this order: %s" % (state, ", ".join(order)) in outcome.text
+    first = [outcome.text.index("TASK [slipway.gitops.%s : " % role) for role in order]
+    assert first == sorted(first)
+    written = [one for agent in ("slipway.gitops/", "kubectl", "OpenAPI") for one in audit.writes(agent)]
+    assert written == []
+
+
+def test_chart_of_an_oci_registry_is_pulled_and_its_digest_compared(play: Play, world: World, tmp_path: Path) -> None:
+    archive = tmp_path / "metallb-9.9.9.tgz"
+    make_chart(archive, "9.9.9")
+    helm = str(next(world.tools.glob("helm-*/helm")))
+    repository = "oci://127.0.0.1:5001/charts"
+    subprocess.run([helm, "push", str(archive), repository, "--plain-http"], check=True, capture_output=True)
+    options = {
+        "metallb_source": "oci", "metallb_oci_chart": repository + "/metallb", "metallb_version": "9.9.9",
+        "metallb_plain_http": True, "metallb_helm": helm, "metallb_images": "upstream", "metallb_pools": [],
+        "libraries_enabled": ["metallb"],
+    }  # fmt: skip
+    wrong = libraries(play, "--check", **options, metallb_checksum="sha256:" + "0" * 64)
+    assert wrong.status != 0 and "is expected. Nothing was applied" in " ".join(wrong.text.split())
+    right = "sha256:" + hashlib.sha256(archive.read_bytes()).hexdigest()
+    outcome = libraries(play, "--check", **options, metallb_checksum=right)
+    assert outcome.status == 0, outcome.text
+    assert MADE in outcome.one("slipway.gitops.metallb : Apply the manifests")["created"]
