@@ -45,7 +45,7 @@ ARGUMENT_SPEC = merge(
 )
 
 
-def _subject(params: Mapping[str, Any]) -> Subject:
+def subject_of(params: Mapping[str, Any]) -> Subject:
     """Return the edit that is asked for, by the code of the module that would make it."""
     if params["images"] is not None:
         from .._kustomize.kustomization import kustomization
@@ -69,7 +69,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
         **{name: params[name] or "" for name in ("key_file", "known_hosts", "username", "password", "ca_cert")}
     )
     check_credentials(credentials, address)
-    subject = _subject(params)
+    subject = subject_of(params)
     settings = load_settings({**params, "ca_cert": params["kube_ca_cert"]}, ctx)
     programs = {"kustomize": params["kustomize_binary"], "helm": params["helm_binary"]}
 
