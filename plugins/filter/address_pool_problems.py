@@ -15,6 +15,7 @@ from ansible.errors import AnsibleFilterError
 DOCUMENTATION = r"""
 name: address_pool_problems
 short_description: Find mistakes in pools of addresses for load balancers
+positional: advertisements, networks
 version_added: 1.0.0
 author: slipway.gitops contributors (@slipway-gitops)
 description:
