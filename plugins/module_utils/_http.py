@@ -151,6 +151,7 @@ class HttpClient:
         self._line = Line(clock, agent)
         self._ca_cert = ca_cert
         self._verify = verify
+        self._context: Optional[ssl.SSLContext] = None
 
     def ask(self, call: Call) -> Reply:
         """Return the answer, whatever its status.
@@ -159,9 +160,8 @@ class HttpClient:
         PermanentError (``tls``, ``not_http``); InvalidInput.
         """
         url = urlsplit(call.url)
-        context = trust(self._ca_cert, "ca_cert", self._verify) if url.scheme == "https" else None
         try:
-            return self._line.send(call, context)
+            return self._line.send(call, self._trusted() if url.scheme == "https" else None)
         except socket.timeout:
             cause, code = "no complete answer within %g s" % call.timeout_s, "timeout"
         except ssl.SSLCertVerificationError as error:
@@ -176,6 +176,11 @@ class HttpClient:
             is_away = isinstance(error, (Unresolved, Silent)) or error.errno in _NO_ROUTE
             cause, code = error.strerror or str(error) or type(error).__name__, "unreachable" if is_away else "cut"
         raise TransientError("ask", url.netloc, cause, code=code)
+
+    def _trusted(self) -> ssl.SSLContext:
+        """Return what is trusted; reading the system's authorities takes longer than a request."""
+        self._context = self._context or trust(self._ca_cert, "ca_cert", self._verify)
+        return self._context
 
 
 def _check_address(text: str, call: Call) -> None:

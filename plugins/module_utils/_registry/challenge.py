@@ -64,7 +64,10 @@ def token_url(challenge: Challenge, repository: str, host: str, is_local: bool) 
     except ValueError:
         is_fit = False
     if not is_fit:
-        cause = "it sends us for a token to '%s', which is no https address" % realm[:200]
+        cause = (
+            "it sends us for a token to '%s', which is no https address"
+            % realm.partition("?")[0].rpartition("@")[2][:200]
+        )
         raise PermanentError("log in to", host, cause, code="auth")
     query = {"scope": challenge.parameters.get("scope") or "repository:%s:pull" % repository}
     if challenge.parameters.get("service"):

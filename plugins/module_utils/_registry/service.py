@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Mapping
 
@@ -53,6 +52,8 @@ def run(params: Mapping[str, Any], ports: Ports, ctx: Context) -> dict[str, Any]
     if len(distinct) == 1:
         found = [look(distinct[0])]
     else:
+        from concurrent.futures import ThreadPoolExecutor  # most deliveries ask for one image
+
         with ThreadPoolExecutor(min(_AT_ONCE, len(distinct))) as pool:
             found = list(pool.map(look, distinct))
     known = dict(zip(distinct, found))

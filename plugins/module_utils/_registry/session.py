@@ -147,7 +147,7 @@ class Session:
         except ValueError:
             is_fit = is_same = False
         if not is_fit:
-            cause = "it redirects to '%s', which is no https address" % location[:200]
+            cause = "it redirects to '%s', which is no https address" % location.partition("?")[0][:200]
             raise PermanentError("ask", urlsplit(call.url).netloc, cause, code="not_a_registry")
         headers = {name: value for name, value in call.headers.items() if is_same or name != "Authorization"}
         return replace(call, url=target, headers=headers, is_local=url.scheme == "http")

@@ -120,6 +120,11 @@ def test_g79_a_name_proves_nothing(cluster: FakeForgetfulCluster, context: str) 
     assert "another" in error.cause
 
 
+@pytest.mark.parametrize("uid", [UID[:8], UID[1:], UID + "0", UID.upper()])
+def test_g79_a_part_of_the_identity_is_another_one(cluster: FakeForgetfulCluster, uid: str) -> None:
+    assert refused(cluster, uid=uid).code == "cluster_mismatch"
+
+
 def test_behaviour_59_nothing_more_is_asked_of_the_wrong_cluster(cluster: FakeForgetfulCluster) -> None:
     refused(cluster, uid="another", namespace="shop", access=[PATCH], fail_on_problems=False)
     assert cluster.asked == ["/api/v1/namespaces/kube-system"]

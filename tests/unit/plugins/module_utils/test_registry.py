@@ -265,7 +265,20 @@ def test_platforms(registry: FakeRegistry) -> None:
     assert [item["platforms"] for item in found] == [["linux/amd64", "linux/arm64/v8"], []]
 
 
-@pytest.mark.parametrize("told", [HTML, Told(404, b"not here"), Told(200, b"", {"Content-Type": ""})])
+def test_tag_that_moves_between_two_requests(registry: FakeRegistry) -> None:
+    """What is described is what the first answer named, not what the tag is now."""
+    first, later = manifest(b'{"manifests": []}', INDEX), manifest(b'{"manifests": [ ]}', INDEX)
+    digest = first.headers["Docker-Content-Digest"]
+    registry.script.append(first)
+    registry.pages = {PAGE + "1": later, PAGE + digest: first}
+    assert asking(web(registry), platforms=True)[0]["digest"] == digest
+    assert registry.asked[-1].path == PAGE + digest
+
+
+FILE = Told(200, b"\0", {"Content-Type": "application/octet-stream"})
+
+
+@pytest.mark.parametrize("told", [HTML, FILE, Told(404, b"not here"), Told(200, b"", {"Content-Type": ""})])
 def test_server_that_is_no_registry(registry: FakeRegistry, told: Told) -> None:
     registry.pages[PAGE + "1"] = told
     error = refused(web(registry), must_exist=False)
@@ -372,6 +385,12 @@ def test_redirect_on_the_same_host_keeps_them(registry: FakeRegistry) -> None:
     registry.pages["/blob"] = manifest()
     assert asking(web(registry), **ROBOT)[0]["exists"]
     assert registry.asked[-1].authorization == BASIC
+
+
+def test_redirects_in_a_row(registry: FakeRegistry) -> None:
+    registry.script += [Told(status, b"", {"Location": "/blob"}) for status in (301, 302, 303, 308)]
+    registry.pages["/blob"] = manifest()
+    assert asking(web(registry))[0]["exists"]
 
 
 def test_other_host_that_wants_to_know_us_does_not_get_to(registry: FakeRegistry, other: FakeRegistry) -> None:
