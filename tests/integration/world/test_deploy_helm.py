@@ -11,6 +11,7 @@ import urllib.request
 from typing import Any, Callable, Iterator
 
 import pytest
+import yaml
 
 from ansible_collections.slipway.gitops.plugins.module_utils._context import Context
 from ansible_collections.slipway.gitops.plugins.module_utils._entry import deploy_queue_info
@@ -144,6 +145,20 @@ def digest_of(tag: str) -> str:
     request = urllib.request.Request("http://127.0.0.1:5001/v2/sample/manifests/" + tag, headers={"Accept": types})
     with urllib.request.urlopen(request, timeout=5) as answer:
         return str(answer.headers["Docker-Content-Digest"])
+
+
+def test_both_forms_of_the_sample_application_deploy_the_same(world: World) -> None:
+    """But for the commit, which only the kustomization shows, and the port of the environment."""
+    helm = str(sorted(world.tools.glob("helm-*/helm"))[-1])
+    command = [helm, "template", "sample", str(SEED / "charts/sample"), "--values", str(SEED / VALUES)]
+    rendered = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    chart = {item["kind"]: item for item in yaml.safe_load_all(rendered)}
+    built = world.kubectl("kustomize", str(SEED / "apps/sample/overlays/local"))
+    overlay = {item["kind"]: item for item in yaml.safe_load_all(built)}
+    overlay["Deployment"]["spec"]["template"]["spec"]["containers"][0].pop("env")
+    for service in (chart["Service"], overlay["Service"]):
+        service["spec"]["ports"][0].pop("nodePort")
+    assert chart == overlay
 
 
 def test_what_would_never_be_deployed_is_refused_and_check_mode_only_looks(play: Play, site: HelmSite) -> None:
