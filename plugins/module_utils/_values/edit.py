@@ -134,10 +134,12 @@ def _child(node: Node, part: object, here: str) -> Optional[Node]:
 def _refuse_hidden(document: Document, node: Node, here: str) -> None:
     """Refuse to go into what also stands elsewhere: an edit there would change both places."""
     if node.kind == "alias":
-        raise ValueProblem("%s on line %d is the alias *%s" % (here, document.line_number(node.start), node.value))
-    if node.anchor in document.aliased:
-        raise ValueProblem("%s on line %d is shared through the anchor &%s"
-            % (here, document.line_number(node.start), node.anchor))  # fmt: skip
+        cause = "the alias *%s" % node.value
+    elif node.anchor in document.aliased:
+        cause = "shared through the anchor &%s" % node.anchor
+    else:
+        return
+    raise ValueProblem("%s on line %d is %s" % (here, document.line_number(node.start), cause))
 
 
 def _refuse_containers(document: Document, node: Node, key: str) -> None:
