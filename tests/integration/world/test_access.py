@@ -144,7 +144,11 @@ def test_g65_no_secret_in_output_or_files(desk: Desk, world: World) -> None:
         assert secret not in outcome.text
         assert secret not in json.dumps(outcome.results)
         assert secret not in written
-    told = [line for line in outcome.one("slipway.gitops.access : Tell how to reach what runs")["msg"] if "initial password" in line]
+    told = [
+        line
+        for line in outcome.one("slipway.gitops.access : Tell how to reach what runs")["msg"]
+        if "initial password" in line
+    ]
     command = told[0].split(": ", 1)[1]
     shown = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
     assert shown.stdout == base64.b64decode(encoded).decode()

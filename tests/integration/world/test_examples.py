@@ -110,6 +110,12 @@ def _local_world(world: World, folder: Path) -> Setting:
     return Setting(variables, exchange={("free_ports", "127.0.0.1:6443"): "127.0.0.1:%d" % _free_port()})
 
 
+def _argocd_tree_info(world: World, folder: Path) -> Setting:
+    """Under another name: there is a parent called environments, whose child the example's must not take."""
+    exchange = {("name", "environments"): "examples-environments", ("fail_on_problems", True): False}
+    return Setting({"world": str(world.folder)}, {"kubeconfig": str(world.kubeconfig)}, exchange)
+
+
 def _port_forward(world: World, folder: Path) -> Setting:
     """Other ports and an own folder: somebody may reach the world by the usual ones."""
     exchange = {
@@ -191,6 +197,7 @@ def _registry_image_info(world: World, folder: Path) -> Setting:
 
 
 ALONE: dict[str, Callable[[World, Path], Setting]] = {
+    "argocd_tree_info": _argocd_tree_info,
     "cached_tool": _cached_tool,
     "cluster_preflight": _cluster_preflight,
     "confirm": _nothing,
