@@ -311,6 +311,15 @@ missing_secrets:
   elements: str
   returned: with O(state=restored)
   sample: ["sample/sample (needed by Deployment sample/sample)"]
+differences:
+  description: What is changed, as a unified diff without the values of Secrets.
+  type: str
+  returned: with O(state=restored)
+  sample: |-
+    @@ -12,3 +12,3 @@
+       "spec": {
+    -    "replicas": 0,
+    +    "replicas": 2,
 hash:
   description: Hash over the backup and what restoring it changes in this cluster, for O(plan_hash).
   type: str

@@ -9,6 +9,7 @@ import json
 import re
 from typing import Any, Iterable, Mapping, NamedTuple, Optional
 
+from .._argocd.redact import masked
 from .._context import MASK
 from .model import BackupError, Manifest, Object, parse_json
 
@@ -209,7 +210,10 @@ def difference(have: Any, want: Any) -> Any:
 
 
 def shown(before: Optional[Object], after: Object) -> tuple[str, str]:
-    """Return both sides of a diff as text. Of a Secret only keys are shown, and whether a value differs."""
+    """Return both sides of a diff as text, likely passwords masked.
+
+    Of a Secret only keys are shown, and whether a value differs.
+    """
     if after["kind"] == "Secret":
         old, new = (before or {}).get("data") or {}, after.get("data") or {}
         sides = [
@@ -224,4 +228,5 @@ def shown(before: Optional[Object], after: Object) -> tuple[str, str]:
 def _text(item: Optional[Object]) -> str:
     if item is None:
         return ""
-    return "# %s\n%s\n" % (identify(item), json.dumps(item, indent=2, sort_keys=True, ensure_ascii=False))
+    text = json.dumps(item if item["kind"] == "Secret" else masked(item), indent=2, sort_keys=True, ensure_ascii=False)
+    return "# %s\n%s\n" % (str(identify(item)), text)

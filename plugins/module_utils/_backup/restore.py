@@ -9,6 +9,7 @@ a problem is carried out. Nothing is ever removed: what is there and not in the 
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from dataclasses import dataclass
@@ -201,6 +202,13 @@ class Restore:
         if rest and step.before is not None:
             self._ports.lease.require(_WRITE_S)
             self._cluster.kube.merge_patch(self._cluster.path(step.what), rest)
+
+
+def differences(steps: list[Step]) -> str:
+    """Return what changes as a unified diff, for those who show it themselves."""
+    diff = diff_of(steps, "")
+    sides = [diff[side].splitlines() for side in ("before", "after")]
+    return "\n".join(list(difflib.unified_diff(sides[0], sides[1], n=2, lineterm=""))[2:])
 
 
 def diff_of(steps: list[Step], name: str) -> dict[str, str]:

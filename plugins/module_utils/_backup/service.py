@@ -18,7 +18,7 @@ from .model import Folder, Place, folder_for, is_word, outlived, render
 from .ports import Ports
 from .reader import Backup, find, open_backup, problems_of
 from .request import Request, check
-from .restore import Restore, diff_of
+from .restore import Restore, diff_of, differences
 
 #: How much of a lease must be left when a backup is moved into place, or one is removed.
 _MOVE_S = 10.0
@@ -140,6 +140,7 @@ def _restored(request: Request, params: Mapping[str, Any], ports: Ports, ctx: Co
         "backup": _shown(backup.manifest.raw, request.place, ports),
         "restored": [{**step.what.as_dict(), "action": step.action} for step in steps],
         "missing_secrets": restore.missing,
+        "differences": differences(steps),
         "hash": plan_hash,
         "pruned": [],
     }

@@ -194,7 +194,7 @@ def test_diff_shows_no_value_of_a_secret(bench: Bench) -> None:
     bench.run(secrets="encrypt", recipients=[RECIPIENT])
     bench.kube.items["/api/v1/namespaces/shop/secrets/shop"]["data"]["password"] = "b3RoZXI="
     result = bench.run(state="restored", name="latest", identity_file="/key", check_mode=True, diff=True)
-    text = json.dumps(result["diff"])
+    text = json.dumps([result["diff"], result["differences"]])
     assert "Secret shop/shop" in text
     assert "from the backup" in text
     assert "b3RoZXI" not in text
@@ -525,3 +525,14 @@ def test_damaged_record_of_helm_is_told_and_left_out(bench: Bench, release: str)
     backup = bench.run()["backup"]
     assert "helm-values.json" not in backup["files"]
     assert any("Helm's Secret" in item["reason"] for item in backup["left_out"])
+
+
+def test_diff_masks_what_looks_like_a_password(bench: Bench) -> None:
+    path = "/apis/apps/v1/namespaces/shop/deployments/shop"
+    environment = bench.kube.items[path]["spec"]["template"]["spec"]["containers"][0]["env"]
+    environment.append({"name": "DB_PASSWORD", "value": CANARY})
+    bench.run()
+    bench.kube.items[path]["spec"]["replicas"] = 9
+    result = bench.run(state="restored", name="latest", check_mode=True, diff=True)
+    assert "replicas" in result["differences"]
+    assert CANARY not in json.dumps([result["diff"], result["differences"]])
