@@ -111,9 +111,7 @@ def _local_world(world: World, folder: Path) -> Setting:
 
 
 def _argocd_tree_info(world: World, folder: Path) -> Setting:
-    """Under another name: there is a parent called environments, whose child the example's must not take."""
-    exchange = {("name", "environments"): "examples-environments", ("fail_on_problems", True): False}
-    return Setting({"world": str(world.folder)}, {"kubeconfig": str(world.kubeconfig)}, exchange)
+    return Setting({"world": str(world.folder)}, {"kubeconfig": str(world.kubeconfig)})
 
 
 def _port_forward(world: World, folder: Path) -> Setting:
