@@ -93,6 +93,8 @@ def _cause(result: Mapping[str, Any]) -> list[str]:
     failure = result.get("failure") or {}
     told = [str(text).strip() for text in (failure.get("message"), result.get("message")) if str(text or "").strip()]
     lines = ["%-10s %s" % pair for pair in zip(("why", "then"), dict.fromkeys(told))]
+    if result.get("command"):
+        lines.append("run        %s" % result["command"])
     if result.get("held"):
         lines.append("hold       it lasts until a person resumes it")
     diagnosis = failure.get("diagnosis") or {}

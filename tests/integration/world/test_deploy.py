@@ -82,9 +82,9 @@ class Site:
         return self.repository.commit({path: edited, **{name.replace("__", "."): body for name, body in files.items()}})
 
 
-def make_site(world: World, folder: Path, overlay: str, port: int) -> Site:
+def make_site(world: World, folder: Path, overlay: str, port: int, prefix: str = NAME) -> Site:
     """Create repository, Application and namespace; the application runs release 1 when this returns."""
-    name = "%s-%s" % (NAME, overlay)
+    name = "%s-%s" % (prefix, overlay)
     repository = Repository(world, folder / "clone", name)
     register(world, repository)
     site = Site(world, repository, overlay, port, folder)
@@ -381,7 +381,7 @@ def test_a_commit_made_by_hand_meanwhile_is_left_alone(play: Play, site: Site, t
 
 BAD = [
     ({"deploy_release": ""}, "Option 'deploy_release'"),
-    ({"deploy_environment": "prod"}, "Option 'deploy_environment'"),
+    ({"deploy_environment": "prd"}, "Option 'deploy_environment'"),
     ({"deploy_release": "latest"}, "deny_tags"),
     ({"deploy_release": 1.10}, "Write it in quotes"),
     ({"deploy_lease_ttl": 30}, "deploy_lease_ttl"),
