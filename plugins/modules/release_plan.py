@@ -160,6 +160,13 @@ options:
     description: Name or path of Helm. Use the version that Argo CD uses.
     type: path
     default: helm
+  kustomize_build_options:
+    description:
+      - More options for C(kustomize build), those that Argo CD has in C(kustomize.buildOptions), such as
+        V(--load-restrictor=LoadRestrictionsNone) or V(--enable-helm). Some of them let the repository run programs.
+    type: list
+    elements: str
+    default: []
   digests:
     description: Digests of the images, hashed as they are given.
     type: dict
@@ -303,7 +310,7 @@ plan:
     problems:
       description:
         - What a person should look at first, as C(code) and C(message). C(dry_run_refused) is what the API server would
-          refuse, C(not_there_yet) what lacks its namespace or kind, C(build_failed_before) a state in Git that does not
+          refuse, C(dry_run_unsupported) what a webhook keeps it from trying, C(not_there_yet) what lacks its namespace or kind, C(build_failed_before) a state in Git that does not
           build without the edit.
       type: list
     shown:

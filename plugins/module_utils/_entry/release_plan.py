@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
-from functools import partial
 from typing import Any, Iterator, Mapping
 
 from .._argspec import GIT, IMAGE_EDIT, KUBE_AUTH_BESIDE_GIT, VALUE_EDIT, merge
@@ -17,7 +16,8 @@ from .._git.session import Credentials, Session, check_credentials
 from .._git.tree import BranchTree
 from .._gitref import check_branch, check_repo
 from .._plan import files, service
-from .._plan.render import Renderer
+from .._plan.render import Programs, Renderer
+from .._progress import Voice
 
 _DIGESTS = {"now": {"type": "raw"}, "next": {"type": "raw"}}
 _ARGOCD = {"name": {"type": "str", "required": True}, "namespace": {"type": "str", "default": "argocd"}}
@@ -38,6 +38,7 @@ ARGUMENT_SPEC = merge(
         "renderer": {"type": "str", "choices": ["auto", "kustomize", "helm"], "default": "auto"},
         "kustomize_binary": {"type": "path", "default": "kustomize"},
         "helm_binary": {"type": "path", "default": "helm"},
+        "kustomize_build_options": {"type": "list", "elements": "str", "default": []},
         "digests": {"type": "dict", "options": _DIGESTS},
         "shown": {"type": "dict"},
         "dest": {"type": "path"},
@@ -71,16 +72,25 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     check_credentials(credentials, address)
     subject = subject_of(params)
     settings = load_settings({**params, "ca_cert": params["kube_ca_cert"]}, ctx)
-    programs = {"kustomize": params["kustomize_binary"], "helm": params["helm_binary"]}
+    programs = Programs(params["kustomize_binary"], params["helm_binary"], params["kustomize_build_options"])
+    voice = Voice("Plan of %s" % params["application"], ctx.progress, clock.monotonic)
 
     @contextmanager
     def open_branch() -> Iterator[BranchTree]:
         with Session(address, credentials, ctx.env, clock, deadline) as session:
+            session.on_tick = lambda _elapsed_s: voice.beat(lambda: "talking to the Git server")
             yield BranchTree(session, branch)
 
+    def renderer() -> Renderer:
+        made = Renderer(programs, ctx.env, clock, deadline)
+        made.on_tick = lambda _elapsed_s: voice.beat(lambda: "rendering the manifests")
+        return made
+
+    def tell(what: str) -> None:
+        voice.beat(lambda: what)
+
     with closing(connect(settings, clock, ctx.agent, params["timeout"])) as client:
-        render = partial(Renderer, programs, ctx.env, clock, deadline)
-        ports = service.Ports(client, settings.server, open_branch, render, files.write, clock)
+        ports = service.Ports(client, settings.server, open_branch, renderer, files.write, tell)
         return service.run(params, subject, ports, ctx)
 
 

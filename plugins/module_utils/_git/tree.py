@@ -15,7 +15,7 @@ from .history import BranchHistory
 from .repository import Repository
 from .session import Session
 
-#: More commits than this are counted but not listed.
+#: More commits than this are not listed.
 _LISTED = 200
 _FIELDS = "%H%x00%an%x00%s%x00"
 
@@ -63,8 +63,15 @@ class BranchTree:
         """Tell whether ``commit`` is ``tip`` or an ancestor of it, as far as both are fetched."""
         return self._repository.contains(tip, commit)
 
-    def log(self, since: str, tip: str, paths: Sequence[str] = ()) -> list[Commit]:
-        """Return the commits after ``since`` up to ``tip`` that touch one of ``paths``, newest first."""
+    def count(self, since: str, tip: str, paths: Sequence[str] = ()) -> int:
+        """Return how many commits after ``since`` up to ``tip`` touch one of ``paths``, or how many there are."""
+        done = self._session.git("rev-list", "--count", "--end-of-options", "%s..%s" % (since, tip), "--", *paths)
+        if done.returncode != 0:
+            raise failure("count the commits of", self.label, done)
+        return int(done.out)
+
+    def log(self, since: str, tip: str, paths: Sequence[str]) -> list[Commit]:
+        """Return the newest of these commits, newest first."""
         done = self._session.git(
             "log", "--no-renames", "--no-show-signature", "--no-mailmap", "--max-count=%d" % _LISTED,
             "--format=" + _FIELDS, "--end-of-options", "%s..%s" % (since, tip), "--", *paths,

@@ -24,6 +24,8 @@ _TRACKING = {
     "annotations": ("argocd.argoproj.io/tracking-id", "argocd.argoproj.io/installation-id"),
     "labels": ("app.kubernetes.io/instance",),
 }
+#: What the API server says when an admission webhook would have to act for real.
+_NO_DRY_RUN = "does not support dry run"
 #: A failure of the whole undertaking, not of one object.
 _FATAL = ("auth", "not_an_api", "redirect")
 
@@ -64,7 +66,7 @@ class LiveComparison:
         except PermanentError as error:
             if error.code in _FATAL:
                 raise
-            self._note("dry_run_refused", where, error)
+            self._note("dry_run_unsupported" if _NO_DRY_RUN in error.cause else "dry_run_refused", where, error)
         return Change(str(where), "unknown", "")
 
     def _note(self, code: str, where: Id, error: PermanentError) -> None:

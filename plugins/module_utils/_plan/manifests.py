@@ -21,7 +21,7 @@ from .source import NO_COMMIT
 _HOOKS = ("argocd.argoproj.io/hook", "helm.sh/hook")
 _SECRET_FIELDS = ("data", "stringData")
 #: How the placeholder of the delivery's commit is shown.
-_THIS_COMMIT = "<the commit of this delivery>"
+THIS_COMMIT = "<the commit of this delivery>"
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -123,7 +123,7 @@ def _text(item: Object) -> str:
     if not item:
         return ""
     text: str = yaml.dump(item, Dumper=_dumper(), sort_keys=True, default_flow_style=False, width=1000)
-    return text.replace("'%s'" % NO_COMMIT, NO_COMMIT).replace(NO_COMMIT, _THIS_COMMIT)
+    return text.replace("'%s'" % NO_COMMIT, NO_COMMIT).replace(NO_COMMIT, THIS_COMMIT)
 
 
 def _dumper() -> Any:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 from .._context import Clock
 from .._errors import InvalidInput, NotFound, PermanentError, TransientError
@@ -26,14 +27,30 @@ _LINES = 12
 _UNBUILT = "missing in charts/ directory"
 
 
-class Renderer:
-    """The programs, by name or path, and folders to run them in; use it as a context manager.
+@dataclass(frozen=True)
+class Programs:
+    """Names or paths of the programs, and more options for ``kustomize build``."""
 
-    All work ends at ``deadline`` (monotonic seconds).
+    kustomize: str
+    helm: str
+    build_options: Sequence[str] = ()
+
+    def build(self) -> list[str]:
+        """Return the arguments of ``kustomize build``, which has to be told where Helm is."""
+        helm = ["--helm-command", self.helm] if "--enable-helm" in self.build_options else []
+        return ["build", *self.build_options, *helm, "."]
+
+
+class Renderer:
+    """Programs, and folders to run them in; use it as a context manager.
+
+    All work ends at ``deadline`` (monotonic seconds). ``on_tick`` is called about twice a
+    second while a program runs.
     """
 
-    def __init__(self, binaries: Mapping[str, str], env: Mapping[str, str], clock: Clock, deadline: float) -> None:
-        self._binaries = binaries
+    def __init__(self, programs: Programs, env: Mapping[str, str], clock: Clock, deadline: float) -> None:
+        self.on_tick: Optional[Callable[[float], None]] = None
+        self._programs = programs
         self._env = {name: env[name] for name in _KEPT if name in env}
         self._clock = clock
         self._deadline = deadline
@@ -89,7 +106,7 @@ class Renderer:
             self._run("kustomize", ["edit", *arguments], folder, source)
         self._components(folder, source)
         _append_patches(folder, source.options.get("patches") or [])
-        return self._run("kustomize", ["build", "."], folder, source).out
+        return self._run("kustomize", self._programs.build(), folder, source).out
 
     def sources(self, kind: str, tree: str, source: Source) -> list[str]:
         """Return the folders and files of the repository that the manifests are made of."""
@@ -145,13 +162,13 @@ class Renderer:
 
     def _run(self, kind: str, arguments: Sequence[str], folder: Optional[Path], source: Optional[Source]) -> Completed:
         left_s = self._deadline - self._clock.monotonic()
-        argv = [self._binaries[kind], *arguments]
+        argv = [self._programs.helm if kind == "helm" else self._programs.kustomize, *arguments]
         home = os.path.join(self._folder, "home")
         env = dict(self._env, HOME=home, LC_ALL="C", GIT_TERMINAL_PROMPT="0", HELM_NO_PLUGINS="1")
         try:
             if left_s <= 0:
                 raise TransientError("run", kind, "no time was left", "Use a longer timeout.", code="timeout")
-            done = run(Command(argv, env, left_s, cwd=str(folder) if folder else None))
+            done = run(Command(argv, env, left_s, cwd=str(folder) if folder else None), on_tick=self.on_tick)
         except NotFound as error:
             error.hint = "Install %s, or name it with %s_binary." % (kind, kind)
             raise

@@ -11,14 +11,13 @@ from typing import Any, Callable, ContextManager, Mapping, Optional, Protocol, S
 from .._argocd.ports import Target, about
 from .._argocd.redact import masked
 from .._argocd.view import View
-from .._context import Clock, Context
+from .._context import Context
 from .._edit.subject import Outcome, Subject
 from .._errors import Forbidden, PermanentError, SlipwayError
 from .._gitref import File
 from .._kube.paths import object_path
 from .._manifests.cluster import Kube
 from .._manifests.document import Id, Object
-from .._progress import Voice
 from . import text
 from .effect import check_images, check_values
 from .hashing import Touched, ingredients, plan_hash
@@ -41,7 +40,9 @@ class Branch(Protocol):
 
     def contains(self, tip: str, commit: str) -> bool: ...
 
-    def log(self, since: str, tip: str, paths: Sequence[str] = ()) -> Sequence[Any]: ...
+    def log(self, since: str, tip: str, paths: Sequence[str]) -> Sequence[Any]: ...
+
+    def count(self, since: str, tip: str, paths: Sequence[str] = ()) -> int: ...
 
     def check_out(self, commit: str, folder: str) -> None: ...
 
@@ -64,14 +65,18 @@ class Render(Protocol):
 
 @dataclass(frozen=True)
 class Ports:
-    """What a plan touches. ``server`` is the API server that ``client`` talks to."""
+    """What a plan touches.
+
+    ``server`` is the API server that ``client`` talks to. ``tell`` gets what is going on, often;
+    it decides how often a person hears of it.
+    """
 
     client: Kube
     server: str
     branch: Callable[[], ContextManager[Branch]]
     render: Callable[[], ContextManager[Render]]
     write: Callable[[str, Mapping[str, str]], Sequence[str]]
-    clock: Clock
+    tell: Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,15 @@ class Edit:
     @property
     def changed(self) -> bool:
         return self.before != self.outcome.data
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is rendered, and who tells charts what the API server serves."""
+
+    request: Request
+    source: Source
+    client: Kube
 
 
 @dataclass(frozen=True)
@@ -106,23 +120,20 @@ def run(params: Mapping[str, Any], subject: Subject, ports: Ports, ctx: Context)
     ``multi_source``, ``unrenderable``; what Git and the API server raise.
     """
     request = check(params)
-    voice = Voice("Plan of %s" % request.application, ctx.progress, ports.clock.monotonic)
     _check_cluster(request, ports.client)
     app = _application(request, ports.client)
     source = of_application(app) if app else Source(request.folder, request.application)
     with ports.branch() as branch:
         tip, is_known = branch.fetch(request.since)
         edit = _edit(branch, tip, subject)
-        voice.beat(lambda: "the repository is there")
         with ports.render() as render:
-            served = _served(request, ports.client)
-            rendered, touched = _render(branch, edit, source, (render, request.renderer, served))
+            rendered, touched = _render(branch, render, edit, Wanted(request, source, ports.client))
         if params.get("images"):
             check_images(edit.path, edit.outcome.after, list(images(rendered.after)))
         else:
             check_values(edit.path, edit.changed, rendered.before == rendered.after)
         commits = commits_of(branch, (request.since if is_known else "", tip), touched, _live_commit(app))
-    live = _live(ports, source, rendered, voice)
+    live = _live(ports, source, rendered)
     plan = _plan(request, (app, source), edit, rendered, {"commits": commits, "live": live})
     plan["git"]["branch"] = branch.label
     return _result(plain(plan), request, ports, ctx)
@@ -151,51 +162,53 @@ def _live_commit(app: Optional[Object]) -> str:
     return View(app).revision if app else ""
 
 
-def _served(request: Request, client: Kube) -> Served:
-    """Return what charts may ask of the API server."""
-    try:
-        groups = client.get("/apis").get("groups") or []
-    except SlipwayError:
-        groups = []
-    versions = [item["groupVersion"] for group in groups for item in group.get("versions") or []]
-    return Served(str(request.cluster.get("version") or ""), ["v1", *sorted(versions)])
-
-
 def _edit(branch: Branch, tip: str, subject: Subject) -> Edit:
     found = {name: file for name, file in branch.read(tip, subject.places).items() if file}
     path = subject.choose(list(found), branch.label)
     return Edit(tip, path, found[path].data, subject.edit(path, found[path].data))
 
 
-def _render(
-    branch: Branch, edit: Edit, source: Source, means: tuple[Render, str, Served]
-) -> tuple[Rendered, Sequence[str]]:
-    """Render the tip without and with the edit; only the second has to succeed."""
-    render, wish, served = means
-    after_tree = render.tree("after")
-    branch.check_out(edit.tip, after_tree)
-    render.put(after_tree, edit.path, edit.outcome.data)
-    kind = render.kind(after_tree, source, wish)
-    touched = sorted({edit.path, *render.sources(kind, after_tree, source)})
-    after = parse(render.render(kind, after_tree, source, served), source.path)
+def _render(branch: Branch, render: Render, edit: Edit, wanted: Wanted) -> tuple[Rendered, Sequence[str]]:
+    """Render the tip without and with the edit; only the second has to succeed.
+
+    Also return the paths in the repository that it is made of.
+    """
+    source = wanted.source
+    tree = render.tree("after")
+    branch.check_out(edit.tip, tree)
+    render.put(tree, edit.path, edit.outcome.data)
+    kind = render.kind(tree, source, wanted.request.renderer)
+    touched = sorted({edit.path, *render.sources(kind, tree, source)})
+    served = _served(wanted) if kind == "helm" else Served()
+    after = parse(render.render(kind, tree, source, served), source.path)
     before, trouble = after, ""
     if edit.changed:
-        before_tree = render.tree("before")
-        branch.check_out(edit.tip, before_tree)
+        tree = render.tree("before")
+        branch.check_out(edit.tip, tree)
         try:
-            before = parse(render.render(kind, before_tree, source, served), source.path)
+            before = parse(render.render(kind, tree, source, served), source.path)
         except PermanentError as error:
             before, trouble = {}, "What is in Git now does not build (%s)" % error.cause
     return Rendered(kind, render.version(kind), before, after, trouble), touched
 
 
-def _live(ports: Ports, source: Source, rendered: Rendered, voice: Voice) -> dict[str, Any]:
+def _served(wanted: Wanted) -> Served:
+    """Return what charts may ask of the API server."""
+    try:
+        groups = wanted.client.get("/apis").get("groups") or []
+    except SlipwayError:
+        groups = []
+    versions = [item["groupVersion"] for group in groups for item in group.get("versions") or []]
+    return Served(str(wanted.request.cluster.get("version") or ""), ["v1", *sorted(versions)])
+
+
+def _live(ports: Ports, source: Source, rendered: Rendered) -> dict[str, Any]:
     if source.server not in (*IN_CLUSTER, ports.server):
         note = "not compared: the Application deploys to another cluster, %s" % source.server
         return {"note": note, "objects": [], "missing_rights": [], "problems": []}
     comparison = LiveComparison(ports.client, source, rendered.after)
     count = len(rendered.after)
-    comparison.run(lambda number: voice.beat(lambda: "%d of %d objects compared" % (number, count)))
+    comparison.run(lambda number: ports.tell("%d of %d objects compared" % (number, count)))
     return {
         "note": "server-side dry run as argocd-controller, compared with what is live; nothing was stored",
         "objects": [item._asdict() for item in comparison.changes],

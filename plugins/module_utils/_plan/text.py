@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Iterable, Iterator, Mapping, Sequence
+
+from .manifests import THIS_COMMIT
 
 _WIDTH = 100
 #: Lines of one diff that are shown; the rest is in plan.json.
@@ -19,12 +22,12 @@ def render(plan: Mapping[str, Any]) -> str:
     """Return the text: what goes where, what changes, what was checked, how to confirm."""
     sections: Sequence[tuple[str, Iterable[str]]] = (
         ("", _headline(plan)),
-        ("Commits", _commits(plan["commits"])),
+        ("Look at this first", ("! %s" % item["message"] for item in plan["problems"])),
         ("In Git", _git(plan["git"])),
         ("In the manifests", _manifests(plan["render"], _is_compared(plan["live"]))),
         ("In the cluster", _cluster(plan["live"])),
         ("Images", _images(plan["images"])),
-        ("Look at this first" if plan["problems"] else "", ("! %s" % item["message"] for item in plan["problems"])),
+        ("Commits", _commits(plan["commits"])),
         ("Shown, looked at again before anything is written, and not part of the hash", _shown(plan["shown"])),
         ("", _ending(plan)),
     )
@@ -75,13 +78,15 @@ def _commits(commits: Mapping[str, Any]) -> Iterator[str]:
         return
     listed = commits["of_application"]
     yield "%d since the last verified release %s, %d of them touch this application%s" % (
-        commits["total"], commits["since"][:12], len(listed), ":" if listed else ".",
+        commits["total"], commits["since"][:12], commits["touching"], ":" if listed else ".",
     )  # fmt: skip
     coming = {item["sha"] for item in commits["brought_live"]}
     for item in listed[:_COMMITS]:
         mark = "not live yet" if item["sha"] in coming else ""
         yield "%s  %-20s %s  %s" % (item["sha"][:12], item["author"][:20], item["subject"][:60], mark)
     yield from _more(len(listed) - _COMMITS, "commits")
+    if len(listed) < commits["touching"]:
+        yield "plan.json has the newest %d of them" % len(listed)
 
 
 def _git(git: Mapping[str, Any]) -> Iterator[str]:
@@ -100,7 +105,7 @@ def _manifests(render: Mapping[str, Any], is_compared: bool) -> Iterator[str]:
     objects = render["objects"]
     if is_compared:  # each change once: below, as the cluster sees it
         objects = [dict(item, diff=item["diff"] if item["change"] == "removed" else "") for item in objects]
-    yield from _changes(objects, "nothing changes")
+    yield from changes(objects, "nothing changes")
 
 
 def _cluster(live: Mapping[str, Any]) -> Iterator[str]:
@@ -108,20 +113,36 @@ def _cluster(live: Mapping[str, Any]) -> Iterator[str]:
         yield live["note"]
     for right in live["missing_rights"]:
         yield "not compared, a right is missing: %s" % right
-    yield from _changes(live["objects"], "nothing changes" if live["objects"] else "")
+    yield from changes(live["objects"], "nothing changes" if live["objects"] else "")
 
 
-def _changes(objects: Sequence[Mapping[str, Any]], nothing: str) -> Iterator[str]:
+def changes(objects: Sequence[Mapping[str, Any]], nothing: str) -> Iterator[str]:
     """Yield one line per object that changes, with its diff; the unchanged are counted."""
     told = [item for item in objects if item["change"] != "unchanged"]
     for item in told:
-        yield "%s %s %s" % (_SIGNS[item["change"]], item["name"], item["change"])
-        yield from ("    " + line for line in _diff(item["diff"]))
+        diff = _telling(item["diff"])
+        only = ", only the commit that it is marked with" if item["diff"] and not diff else ""
+        yield "%s %s %s%s" % (_SIGNS[item["change"]], item["name"], item["change"], only)
+        yield from ("    " + line for line in _diff(diff))
     same = len(objects) - len(told)
     if told and same:
         yield "= %d more unchanged" % same
     if not told and nothing:
         yield nothing
+
+
+def _telling(diff: str) -> str:
+    """Return a diff without the parts where only the mark of the delivery's commit changes."""
+    head, *parts = re.split(r"^(?=@@ )", diff, flags=re.MULTILINE)
+    kept = [part for part in parts if not _is_mark(part)]
+    return "".join(kept) and head + "".join(kept) if parts else head
+
+
+def _is_mark(part: str) -> bool:
+    lines = part.split("\n")
+    added = [line for line in lines if line.startswith("+")]
+    removed = [line for line in lines if line.startswith("-")]
+    return len(added) == len(removed) > 0 and all(THIS_COMMIT in line for line in added)
 
 
 def _diff(text: str) -> Iterator[str]:

@@ -13,7 +13,9 @@ class History(Protocol):
 
     def contains(self, tip: str, commit: str) -> bool: ...
 
-    def log(self, since: str, tip: str, paths: Sequence[str] = ()) -> Sequence[Any]: ...
+    def log(self, since: str, tip: str, paths: Sequence[str]) -> Sequence[Any]: ...
+
+    def count(self, since: str, tip: str, paths: Sequence[str] = ()) -> int: ...
 
 
 def commits_of(history: History, span: tuple[str, str], paths: Sequence[str], live: str) -> dict[str, Any]:
@@ -23,14 +25,14 @@ def commits_of(history: History, span: tuple[str, str], paths: Sequence[str], li
     brought live by this delivery too.
     """
     since, tip = span
-    found: dict[str, Any] = {"since": since, "known": bool(since), "total": 0, "of_application": [], "brought_live": []}
+    found: dict[str, Any] = {"since": since, "known": bool(since), "total": 0, "touching": 0}
+    found.update(of_application=[], brought_live=[])
     if not since:
         return dict(found, note="not listed: no earlier release is known, or the branch no longer contains it")
-    found["total"] = len(history.log(since, tip))
-    touching = list(history.log(since, tip, paths))
-    found["of_application"] = [item._asdict() for item in touching]
+    found.update(total=history.count(since, tip), touching=history.count(since, tip, paths))
+    found["of_application"] = [item._asdict() for item in history.log(since, tip, paths)]
     if not live or not history.contains(live, since):
         return dict(found, note="which of them are live already is not known")
-    coming = history.log(live, tip, paths)
+    coming = [item._asdict() for item in history.log(live, tip, paths)]
     note = "%d more of this application go live with it" % len(coming) if coming else ""
-    return dict(found, brought_live=[item._asdict() for item in coming], note=note)
+    return dict(found, brought_live=coming, note=note)

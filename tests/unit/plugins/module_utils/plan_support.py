@@ -19,7 +19,7 @@ from ansible_collections.slipway.gitops.plugins.module_utils._git.session import
 from ansible_collections.slipway.gitops.plugins.module_utils._git.tree import BranchTree
 from ansible_collections.slipway.gitops.plugins.module_utils._gitref import check_repo
 from ansible_collections.slipway.gitops.plugins.module_utils._plan import files, service
-from ansible_collections.slipway.gitops.plugins.module_utils._plan.render import Renderer
+from ansible_collections.slipway.gitops.plugins.module_utils._plan.render import Programs, Renderer
 from ansible_collections.slipway.gitops.plugins.module_utils._plan.source import Served, Source
 from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.git_support import Remote
 
@@ -156,7 +156,7 @@ def make_plan(
             yield BranchTree(session, "main")
 
     def render() -> FakeRenderer:
-        return FakeRenderer({}, env, clock, deadline)
+        return FakeRenderer(Programs("kustomize", "helm"), env, clock, deadline)
 
-    ports = service.Ports(kube or FakeKube(), "https://127.0.0.1:6443", branch, render, files.write, clock)
+    ports = service.Ports(kube or FakeKube(), "https://127.0.0.1:6443", branch, render, files.write, lambda what: None)
     return service.run(params, release_plan.subject_of(params), ports, Context(check_mode=check_mode, env=env))

@@ -189,7 +189,7 @@ def test_text_counts_what_it_leaves_out() -> None:
     plan: dict[str, Any] = {
         "environment": "production", "application": {"name": "shop", "argocd": {}}, "cluster": {"uid": "u"},
         "release": {"now": {"version": "1", "digest": "d1"}, "next": {"version": "2", "digest": {"a": "d2"}}},
-        "commits": {"known": False, "note": "none"}, "problems": [], "images": [], "hash": "h",
+        "commits": {"known": False, "note": "none", "touching": 0}, "problems": [], "images": [], "hash": "h",
         "git": {"changed": True, "diff": "+line\n" * 100, "tip": "a" * 40, "path": "p", "branch": "b"},
         "render": {"renderer": "helm", "version": "v3", "not_rendered": ["helm.x"], "objects": []},
         "live": {"note": "n", "objects": [], "missing_rights": []},
@@ -199,3 +199,13 @@ def test_text_counts_what_it_leaves_out() -> None:
     for part in ("... 40 more lines: see plan.json", "helm.x", "allowed=yes, verb=get", "backup: none", "a=d2"):
         assert part in told
     assert max(map(len, told.splitlines())) <= 120
+
+
+@pytest.mark.parametrize(
+    "after, told",
+    [({"commit": NO_COMMIT}, "only the commit that it is marked with"), ({"commit": NO_COMMIT, "a": "b"}, "a: b")],
+)
+def test_mark_of_the_commit_is_not_shown_line_by_line(after: dict[str, str], told: str) -> None:
+    change = manifests.compare("ConfigMap x", {"data": {"commit": "f" * 40}}, {"data": after})
+    assert manifests.THIS_COMMIT in change.diff
+    assert any(told in line for line in text.changes([change._asdict()], ""))
