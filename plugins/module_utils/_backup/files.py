@@ -160,6 +160,7 @@ class DirectoryStore:
                 with _told("open", what):
                     if create and not _exists(part, descriptor):
                         os.mkdir(part, 0o700, dir_fd=descriptor)
+                        os.fsync(descriptor)
                     inner = os.open(part, _FOLDER, dir_fd=descriptor)
                 os.close(descriptor)
                 descriptor = inner

@@ -23,7 +23,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-from ansible_collections.slipway.gitops.tests.integration.world.audit import AuditLog
+from ansible_collections.slipway.gitops.tests.integration.world.audit import AuditLog, Request
 from ansible_collections.slipway.gitops.tests.integration.world.conftest import World
 from ansible_collections.slipway.gitops.tests.integration.world.play import CHECKOUT, Outcome
 from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.test_git_https import (
@@ -224,6 +224,11 @@ def everything_below(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
 
 
+def written(audit: AuditLog) -> list[Request]:
+    """Return what our own client wrote about the drill; others may be at work in the same world."""
+    return [item for item in audit.writes() if NAME in (item.namespace, item.name)]
+
+
 def hash_in(outcome: Outcome) -> str:
     """Return the hash that a run without a confirmation asks for."""
     result: str = outcome.one(ROLE + "Compare the backup with the cluster")["hash"]
@@ -235,6 +240,7 @@ def test_restore_drill(drill: Drill, audit: AuditLog) -> None:
     before = secrets_of(drill.world)
     assert set(before) == {SETTINGS, PULL}
 
+    check_that_nothing_is_made(drill)
     plain = drill.run("backup", backup_secrets="exclude", backup_environment="plain", backup_environments=["plain"])
     assert plain.status == 0, plain.text
     sealed = drill.run("backup", backup_secrets="encrypt", backup_recipients=[drill.key()])
@@ -257,13 +263,13 @@ def test_restore_drill(drill: Drill, audit: AuditLog) -> None:
     assert unconfirmed.status != 0
     wrong = drill.run("restore", backup_confirm="0" * 64, **identity)
     assert wrong.status != 0
-    assert audit.writes() == []
+    assert written(audit) == []
 
     restored = drill.run("restore", backup_confirm=hash_in(unconfirmed), **identity)
     assert restored.status == 0, restored.text
     assert drill.version() == "1"
     assert secrets_of(drill.world) == before
-    order = [item.resource for item in audit.writes() if item.verb == "patch"]
+    order = [item.resource for item in written(audit)]
     assert order == ["namespaces", "secrets", "secrets", "services", "deployments", "applications"]
     application = drill.world.get("-n", "argocd", "application", NAME)
     assert application["spec"]["syncPolicy"]["automated"]["selfHeal"] is True
@@ -273,7 +279,37 @@ def test_restore_drill(drill: Drill, audit: AuditLog) -> None:
     audit.rewind()
     again = drill.run("restore", **identity)
     assert again.status == 0, again.text
-    assert audit.writes() == []
+    assert written(audit) == []
+    check_that_a_delivery_is_not_disturbed(drill, audit, identity)
+
+
+def check_that_nothing_is_made(drill: Drill) -> None:
+    """A misspelt variable is refused, and check mode (G32) makes not even a folder."""
+    misspelt = drill.run("restore", backup_nmae="latest")
+    assert misspelt.status != 0
+    assert "did you mean 'backup_name'?" in misspelt.text
+    tried = drill.run("backup", "--check")
+    assert tried.status == 0, tried.text
+    assert not drill.store.exists()
+
+
+def check_that_a_delivery_is_not_disturbed(drill: Drill, audit: AuditLog, identity: dict[str, str]) -> None:
+    """F30: nothing is restored into an environment that is being delivered to."""
+    drill.world.kubectl("-n", NAME, "label", "service", "sample", "drill=changed")
+    queue = {"backup_queue_path": str(drill.folder / "queue/busy.db")}
+    claim = {"path": queue["backup_queue_path"], "environment": "drill", "app": NAME, "version": "2"}
+    task = {"name": "Deliver", "slipway.gitops.deploy_queue": {"state": "claimed", **claim}}
+    book = drill.folder / "book.yml"
+    book.write_text(json.dumps([{"name": "x", "hosts": "local_world", "gather_facts": False, "tasks": [task]}]))
+    assert drill.play(str(book)).status == 0
+    plan = drill.run("restore", "--tags", "backup_plan", **identity)
+    result = plan.one(ROLE + "Compare the backup with the cluster")
+    assert [item["name"] for item in result["restored"] if item["action"] == "changed"] == ["sample"]
+    audit.rewind()
+    refused = drill.run("restore", backup_confirm=result["hash"], **identity, **queue)
+    assert refused.status != 0
+    assert "is being delivered to drill" in refused.text
+    assert written(audit) == []
 
 
 def check_backup(drill: Drill, made: Outcome) -> None:
