@@ -115,31 +115,45 @@ func (s *controllerSettings) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serveHealth(ctx, health, s.healthAddress) })
 	group.Go(func() error { return serveMetrics(ctx, root, s.metricsAddress) })
+	elected, elector, err := s.elector(ctx, root, health.LeaderHealthzAdaptor)
+	if err != nil {
+		return err
+	}
+	// Waited for like the others: at the end it gives the lease back, so that nobody has to wait for it to expire.
 	group.Go(func() error {
-		if err := s.lead(ctx, root, health.LeaderHealthzAdaptor); err != nil {
-			return err
+		elector(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		select {
+		case <-elected:
+			return s.control(ctx, factory, root)
+		case <-ctx.Done():
+			return nil
 		}
-		return s.control(ctx, factory, root)
 	})
 	return group.Wait()
 }
 
-// lead returns once this process is the leader; losing that again ends the process.
-func (s *controllerSettings) lead(ctx context.Context, root *controllers.Context, watchdog *leaderelection.HealthzAdaptor) error {
+// elector returns what tells that this process is the leader, and what to run for it. Losing the lead ends the process.
+func (s *controllerSettings) elector(
+	ctx context.Context, root *controllers.Context, watchdog *leaderelection.HealthzAdaptor,
+) (<-chan struct{}, func(context.Context), error) {
+	elected := make(chan struct{})
 	if !s.election.enabled {
-		return nil
+		close(elected)
+		return elected, func(context.Context) {}, nil
 	}
 	host, err := os.Hostname()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	identity := resourcelock.ResourceLockConfig{Identity: host + "-external-cert-manager-controller", EventRecorder: root.Recorder}
 	lock, err := resourcelock.New(resourcelock.LeasesResourceLock, s.election.namespace, "cert-manager-controller",
 		root.Client.CoreV1(), root.Client.CoordinationV1(), identity)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	elected := make(chan struct{})
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock:            lock,
 		LeaseDuration:   s.election.leaseDuration,
@@ -159,15 +173,9 @@ func (s *controllerSettings) lead(ctx context.Context, root *controllers.Context
 		},
 	})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	go elector.Run(ctx)
-	select {
-	case <-elected:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return elected, elector.Run, nil
 }
 
 // control runs every registered controller that is not turned off, until the context ends.
