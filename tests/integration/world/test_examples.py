@@ -135,6 +135,11 @@ def _yaml_value(world: World, folder: Path) -> Setting:
     return Setting({"world": str(world.folder)}, {"allow_file_urls": True}, address)
 
 
+def _service_account_kubeconfig(world: World, folder: Path) -> Setting:
+    exchange = {("path", "~/.kube/staging-deploy.yml"): str(folder / "account.yml")}
+    return Setting(defaults={"kubeconfig": str(world.kubeconfig)}, exchange=exchange)
+
+
 def _progress_command(world: World, folder: Path) -> Setting:
     """The root file system is there already: making one would need a mirror of a distribution."""
     site, made = folder / "site", folder / "root.tar"
@@ -210,6 +215,7 @@ ALONE: dict[str, Callable[[World, Path], Setting]] = {
     "release_plan": _release_plan,
     "yaml_value": _yaml_value,
     "registry_image_info": _registry_image_info,
+    "service_account_kubeconfig": _service_account_kubeconfig,
 }
 
 #: Module -> the module whose first examples make what it looks at, and how many of them.
