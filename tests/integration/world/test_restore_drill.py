@@ -284,10 +284,16 @@ def test_restore_drill(drill: Drill, audit: AuditLog) -> None:
 
 
 def check_that_nothing_is_made(drill: Drill) -> None:
-    """A misspelt variable is refused, and check mode (G32) makes not even a folder."""
+    """Wrong variables and clusters are refused, and check mode (G32) makes not even a folder."""
     misspelt = drill.run("restore", backup_nmae="latest")
     assert misspelt.status != 0
     assert "did you mean 'backup_name'?" in misspelt.text
+    elsewhere = drill.run("restore", backup_cluster_uid="00000000-0000-0000-0000-000000000000")
+    assert elsewhere.status != 0
+    assert "cluster_mismatch" in json.dumps(elsewhere.results)
+    unpinned = drill.run("restore", backup_require_pinned=True)
+    assert unpinned.status != 0
+    assert "cluster_unpinned" in json.dumps(unpinned.results)
     tried = drill.run("backup", "--check")
     assert tried.status == 0, tried.text
     assert not drill.store.exists()
