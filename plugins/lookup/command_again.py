@@ -19,10 +19,10 @@ short_description: Tell how to run this playbook once more, with other variables
 version_added: 1.0.0
 author: slipway.gitops contributors (@slipway-gitops)
 description:
-  - Returns the command line of this run of C(ansible-playbook), with the variables that are given added to it, or put in
-    the place of what they were.
-  - What looks like a secret in the variables of the command line is replaced by C(...), and variables in files are named by
-    their file.
+  - Returns the command line of this run of C(ansible-playbook), with the variables that are given added to it, or put
+    in the place of what they were.
+  - What looks like a secret in the variables of the command line is replaced by C(...), and variables in files are
+    named by their file.
 options:
   _terms:
     description: Not used.
@@ -39,7 +39,8 @@ _raw:
   description: One command line.
   type: list
   elements: str
-  sample: ["ansible-playbook slipway.gitops.deploy_production -i inventories/production -e deploy_release=1.4.2 -e deploy_confirm=9f86d0"]
+  sample:
+    - ansible-playbook slipway.gitops.deploy_production -i inventories/production -e deploy_confirm=9f86d0
 """
 
 _SECRET = re.compile(r"(password|passphrase|token|secret|private_key|api_key)$", re.IGNORECASE)
@@ -93,4 +94,5 @@ class LookupModule(LookupBase):  # type: ignore[misc]
 
     def run(self, terms: Iterable[str], variables: Optional[Mapping[str, Any]] = None, **changes: Any) -> list[str]:
         """Return the one command."""
+        del terms, variables
         return [command_again(dict(context.CLIARGS), {name: str(value) for name, value in changes.items()})]

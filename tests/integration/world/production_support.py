@@ -12,6 +12,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import termios
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,9 +106,13 @@ class Shop:
 
     def play(self, playbook: str, *more: str, **variables: Any) -> Outcome:
         """Run a playbook of the collection without a terminal."""
+        return self.play_with({}, playbook, *more, **variables)
+
+    def play_with(self, extra: dict[str, str], playbook: str, *more: str, **variables: Any) -> Outcome:
+        """Run a playbook with more environment variables."""
         name = playbook if "/" in playbook else "slipway.gitops." + playbook
         return run_playbook(
-            PROGRAMS, name, self.arguments(*more, **variables), self.folder / "record.jsonl", timeout_s=300
+            PROGRAMS, name, self.arguments(*more, **variables), self.folder / "record.jsonl", extra, timeout_s=300
         )
 
     def confirmed(self, playbook: str, *more: str, **variables: Any) -> Outcome:
@@ -127,9 +132,13 @@ class Shop:
         task = {
             "name": "Info",
             "slipway.gitops.deploy_queue_info": {
-                "environment": name, "environments": [name], "path": str(self.queue_path), "verify": True, "events": 200,
+                "environment": name,
+                "environments": [name],
+                "path": str(self.queue_path),
+                "verify": True,
+                "events": 200,
             },
-        }  # fmt: skip
+        }
         result = self.book([task]).one("Info")
         assert result["verified"]["ok"], result["verified"]
         found: dict[str, Any] = result["environments"][0]
@@ -191,8 +200,10 @@ def summary(outcome: Outcome) -> list[str]:
 
 def told_command(outcome: Outcome) -> str:
     """Return the command that a run without a confirmation has printed."""
-    said: str = outcome.one("slipway.gitops.deploy : End as failed, because the requested release is not verified live")["msg"]
-    command = said.split("\n")[-1]
+    said: str = outcome.one(
+        "slipway.gitops.deploy : End as failed, because the requested release is not verified live"
+    )["msg"]
+    command = said.rpartition("\n")[2]
     assert command.startswith("ansible-playbook ") and "deploy_confirm=" in command, outcome.text
     return command
 
@@ -201,6 +212,15 @@ def hash_of(outcome: Outcome) -> str:
     """Return the hash of the plan that a run has shown."""
     found: str = outcome.one("slipway.gitops.deploy : Compute the plan")["hash"]
     return found
+
+
+def _is_waiting(terminal: int) -> bool:
+    """Tell whether single keys are read: what is typed before that is thrown away."""
+    for _look in range(2):
+        if termios.tcgetattr(terminal)[3] & termios.ICANON:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def at_a_terminal(shop: Shop, playbook: str, answer: str, **variables: Any) -> tuple[int, str]:
@@ -212,22 +232,19 @@ def at_a_terminal(shop: Shop, playbook: str, answer: str, **variables: Any) -> t
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(command[0], command, settings)  # noqa: S606
-    text, asked, deadline = b"", False, time.monotonic() + 240
+    text, asked, deadline = b"", False, time.monotonic() + 120
     try:
         while time.monotonic() < deadline:
-            ready, _, _ = select.select([terminal], [], [], 1)
-            if not ready:
-                continue
+            ready, _, _ = select.select([terminal], [], [], 0.2)
             try:
-                got = os.read(terminal, 65536)
+                got = os.read(terminal, 65536) if ready else b""
             except OSError:  # the other side is closed
                 break
             text += got
-            if not asked and b"yes" in text.rpartition(b"Ask at the terminal")[2]:
-                asked = True
-                os.write(terminal, answer.encode() + b"\r")
-            if not got:
-                break
+            if not asked and b"Ask at the terminal" in text:
+                asked = _is_waiting(terminal)
+                if asked:
+                    os.write(terminal, answer.encode() + b"\r")
         else:
             os.kill(pid, signal.SIGKILL)
     finally:

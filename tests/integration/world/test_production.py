@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Production on the real cluster: promoted, confirmed, backed up, taken back, held, rolled back. In this order."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+from ansible_collections.slipway.gitops.tests.integration.world.audit import AuditLog
+from ansible_collections.slipway.gitops.tests.integration.world.conftest import World
+from ansible_collections.slipway.gitops.tests.integration.world.production_support import (
+    APP,
+    Shop,
+    at_a_terminal,
+    hash_of,
+    make_shop,
+    remove_shop,
+    started,
+    summary,
+    told_command,
+)
+
+DIGEST = "sha256:"
+
+
+@pytest.fixture(scope="module")
+def shop(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    made = make_shop(world, tmp_path_factory.mktemp("shop"), "production-test", (30086, 30087))
+    yield made
+    remove_shop(world, made)
+
+
+def written(audit: AuditLog, shop: Shop) -> list[str]:
+    """Return what was written about this shop's production."""
+    name = shop.production.repository.name
+    return [request.uri for request in audit.writes() if request.is_ours and name in request.uri]
+
+
+def ends(shop: Shop) -> list[str]:
+    """Return how the entries of production ended, oldest first."""
+    over = ("succeeded", "failed", "rolled_back", "cancelled")
+    return [event["after"] for event in shop.record()["events"] if event["after"] in over]
+
+
+def live(shop: Shop) -> str:
+    """Return the version that production answers."""
+    return str(shop.production.answer()["version"])
+
+
+def test_staging_verifies_digests(shop: Shop) -> None:
+    outcome = shop.play("deploy_staging", deploy_release="2")
+    assert outcome.status == 0, outcome.text
+    (image,) = shop.record("staging")["last_verified"][APP]["images"]
+    assert image["digest"].startswith(DIGEST)
+    assert shop.staging.answer()["version"] == "2"
+
+
+def test_regression_g33_g34_check_mode_of_production_changes_nothing(shop: Shop, audit: AuditLog) -> None:
+    before = shop.traces()
+    outcome = shop.play("deploy_production", "--check", "--diff", deploy_release="2")
+    assert outcome.status == 0, outcome.text
+    assert "Nothing was changed" in outcome.text
+    assert "PLAN  shop 2 -> production" in outcome.text
+    assert shop.play("promote", "--check").status == 0
+    assert shop.traces() == before
+    assert written(audit, shop) == []
+
+
+def test_without_terminal_and_confirmation_it_fails_and_prints_the_command(shop: Shop, audit: AuditLog) -> None:
+    before = shop.traces()
+    outcome = shop.play("promote")
+    assert outcome.status != 0
+    assert "NOT CONFIRMED" in summary(outcome)[0]
+    assert told_command(outcome).endswith("deploy_confirm=" + hash_of(outcome))
+    plan = json.loads((shop.folder / "plans/shop_production/plan.json").read_text(encoding="utf-8"))
+    assert plan["hash"] == hash_of(outcome)
+    assert shop.traces()[:2] == before[:2]
+    assert not shop.backups.exists()
+    assert written(audit, shop) == []
+
+
+def test_an_unrelated_commit_leaves_the_plan_as_it_is_a_related_one_voids_it(shop: Shop) -> None:
+    first = shop.play("promote")
+    shop.production.repository.commit({"docs/notes.txt": "not ours\n"})
+    assert hash_of(shop.play("promote")) == hash_of(first)
+    overlay = shop.production.path + "/kustomization.yaml"
+    text = (shop.production.repository.clone / overlay).read_text(encoding="utf-8")
+    shop.production.repository.commit({overlay: text + "commonAnnotations: {note: changed}\n"})
+    tip = shop.production.git("rev-parse", "main")
+    refused = shop.play("promote", deploy_confirm=hash_of(first))
+    assert refused.status != 0
+    assert "NOT CONFIRMED" in summary(refused)[0]
+    assert "something it covers has changed" in " ".join(summary(refused))
+    assert told_command(refused).endswith(hash_of(refused))
+    assert hash_of(refused) != hash_of(first)
+    assert shop.production.git("rev-parse", "main") == tip
+
+
+def test_declining_at_a_terminal_changes_nothing_and_is_no_failure(shop: Shop, audit: AuditLog) -> None:
+    shop.play("promote")  # writes the plan that a second run writes again
+    before = shop.traces()
+    status, text = at_a_terminal(shop, "promote", "no")
+    assert status == 0, text
+    assert "DECLINED" in text
+    assert shop.traces()[:2] == before[:2]
+    assert not shop.backups.exists()
+    assert written(audit, shop) == []
+
+
+PINS: list[tuple[dict[str, str], str]] = [
+    ({"deploy_cluster_uid": "00000000-0000-0000-0000-000000000000"}, "the pinned one is 00000000"),
+    ({"deploy_cluster_server": "https://nonprod.example.com:6443"}, "the pinned server is https://nonprod"),
+    ({"deploy_cluster_uid": "", "deploy_cluster_server": ""}, "deploy_cluster_uid: "),
+]
+
+
+@pytest.mark.parametrize(("changes", "told"), PINS, ids=["uid", "server", "unpinned"])
+def test_regression_g79_another_cluster_or_an_unpinned_one_is_refused_first(
+    shop: Shop, audit: AuditLog, changes: dict[str, str], told: str
+) -> None:
+    before = shop.traces()
+    outcome = shop.play("deploy_production", deploy_release="2", **changes)
+    assert outcome.status != 0
+    assert told in outcome.text
+    assert "Look at the Application" not in outcome.text
+    assert shop.traces() == before
+    assert written(audit, shop) == []
+
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("deploy_production", {"deploy_release": "latest"}, "denied"),
+    ("deploy_production", {"deploy_release": "6"}, "does not exist"),
+    ("deploy_production", {"deploy_release": "2", "deploy_namespace": "kube-system"}, "belongs to the cluster itself"),
+    ("deploy_production", {"deploy_release": "2", "deploy_break_glass": True}, "deploy_break_glass_reason"),
+    ("deploy_production", {"deploy_release": "2", "deploy_confirmed": "x"}, "did you mean 'deploy_confirm'"),
+    ("deploy_production", {"deploy_release": "2", "deploy_repository": "ssh://git@127.0.0.1:9/none.git"}, "127.0.0.1"),
+    ("promote", {"promote_form": "staging"}, "did you mean 'promote_from'"),
+    ("promote", {"promote_from": "production"}, "is the environment that is delivered to"),
+    ("promote", {"deploy_release": "3"}, "staging has verified 2"),
+    ("rollback", {}, "no release of shop was ever verified here"),
+    ("rollback", {"rollback_step": 2}, "did you mean 'rollback_steps'"),
+    ("rollback", {"deploy_release": "1"}, "A rollback takes rollback_release"),
+]
+
+
+@pytest.mark.parametrize(
+    ("playbook", "variables", "told"), REFUSED, ids=["%s-%s" % (row[0], row[2][:14]) for row in REFUSED]
+)
+def test_bad_input_is_refused_before_any_side_effect(
+    shop: Shop, audit: AuditLog, playbook: str, variables: dict[str, Any], told: str
+) -> None:
+    before = shop.traces()
+    outcome = shop.play(playbook, **variables)
+    assert outcome.status != 0
+    assert told in " ".join(outcome.text.split())
+    assert shop.traces() == before
+    assert written(audit, shop) == []
+
+
+def test_the_printed_command_promotes_exactly_the_digest_of_staging(shop: Shop) -> None:
+    outcome = shop.run_again(shop.play("promote"))
+    assert outcome.status == 0, outcome.text
+    assert "VERIFIED LIVE" in summary(outcome)[0]
+    (promised,) = shop.record("staging")["last_verified"][APP]["images"]
+    record = shop.record()["last_verified"][APP]
+    assert shop.image() == promised["digest"] == record["images"][0]["digest"]
+    assert record["origin"]["environment"] == "staging"
+    assert live(shop) == "2"
+    assert ends(shop) == ["succeeded", "succeeded"]  # the baseline and the delivery
+    (backup,) = (shop.backups / APP / "production").iterdir()
+    assert backup.name == record["backup"]
+    assert json.loads((backup / "manifest.json").read_text(encoding="utf-8"))
+
+
+def test_redelivery_needs_no_confirmation_makes_no_commit_and_no_backup(shop: Shop) -> None:
+    tip = shop.production.git("rev-parse", "main")
+    outcome = shop.play("deploy_production", deploy_release="2")
+    assert outcome.status == 0, outcome.text
+    assert shop.production.git("rev-parse", "main") == tip
+    assert len(list((shop.backups / APP / "production").iterdir())) == 1
+
+
+def test_a_typed_yes_delivers(shop: Shop) -> None:
+    status, text = at_a_terminal(shop, "deploy_production", "yes", deploy_release="3")
+    assert status == 0, text
+    assert live(shop) == "3"
+
+
+def test_a_change_between_confirmation_and_slot_voids_the_plan_and_gives_the_slot_back(
+    shop: Shop, tmp_path: Path
+) -> None:
+    """The run was confirmed and waits for the slot; meanwhile somebody else changes what the plan covers."""
+    plan = hash_of(shop.play("deploy_production", deploy_release="2"))
+    taken = shop.book([shop.queue_task(state="claimed", app="other", version="1", lease_ttl=120)]).one("Queue")
+    run = started(shop, "deploy_production", tmp_path / "void.log", deploy_release="2", deploy_confirm=plan)
+    waits = "Wait for the slot of the environment"
+    while waits not in (tmp_path / "void.log").read_text() and run.poll() is None:
+        time.sleep(0.05)
+    shop.production.repository._git("pull", "-q", "--ff-only", "origin", "main")
+    overlay = shop.production.path + "/kustomization.yaml"
+    text = (shop.production.repository.clone / overlay).read_text(encoding="utf-8")
+    tip = shop.production.repository.commit({overlay: text.replace("note: changed", "note: again")})
+    shop.book([shop.queue_task(state="cancelled", lease=taken["lease"])])
+    assert run.wait(timeout=60) != 0
+    assert "VOID" in (tmp_path / "void.log").read_text()
+    assert shop.production.git("rev-parse", "main") == tip
+    record = shop.record()
+    assert record["running"] is None
+    assert record["holds"] == []
+    assert len(list((shop.backups / APP / "production").iterdir())) == 2
+
+
+def test_a_bad_release_goes_back_and_the_environment_is_held(shop: Shop) -> None:
+    outcome = shop.confirmed("deploy_production", deploy_release="4")
+    assert outcome.status != 0
+    assert "ROLLED BACK to 3" in summary(outcome)[0]
+    assert live(shop) == "3"
+    assert [hold["scope"] for hold in shop.record()["holds"]] == ["environment"]
+    refused = shop.play("deploy_production", deploy_release="2")
+    assert "REFUSED" in summary(refused)[0]
+    assert "slipway.gitops.resume" in refused.text
+
+
+def test_break_glass_goes_through_a_hold_without_a_confirmation_and_is_recorded(shop: Shop) -> None:
+    why = {"deploy_break_glass": True, "deploy_break_glass_reason": "checkout is down"}
+    outcome = shop.play("deploy_production", deploy_release="2", **why)
+    assert outcome.status == 0, outcome.text
+    assert "BREAK GLASS" in outcome.text
+    record = shop.record()
+    assert record["last_verified"][APP]["break_glass"] == "checkout is down"
+    said = [event["reason"] for event in record["events"] if "BREAK GLASS: checkout is down" in event["reason"]]
+    assert len(said) >= 3  # the hold lifted, the entry, its end
+    assert record["holds"] == []
+
+
+def test_regression_g30_rollback_goes_to_the_release_before_and_not_to_the_first(shop: Shop) -> None:
+    refused = shop.play("rollback", rollback_release="4")
+    assert "was delivered at" in " ".join(refused.text.split())
+    assert "never verified" in " ".join(refused.text.split())
+    outcome = shop.confirmed("rollback")
+    assert outcome.status == 0, outcome.text
+    assert live(shop) == "3"
+    assert shop.record()["last_verified"][APP]["version"] == "3"
+    assert (
+        shop.production.git("log", "-1", "--format=%(trailers:key=Deploy-Kind,valueonly)", "main").strip() == "rollback"
+    )
+
+
+def test_regression_g28_g29_rollback_is_a_forward_commit_that_stays(shop: Shop) -> None:
+    """By the name of a recorded release; a number is as good as text."""
+    tip = shop.production.git("rev-parse", "main")
+    outcome = shop.confirmed("rollback", rollback_release=2)
+    assert outcome.status == 0, outcome.text
+    assert live(shop) == "2"
+    assert shop.production.git("rev-list", "--count", tip + "..main") == "1"
+    shop.production.git("merge-base", "--is-ancestor", tip, "main")
+
+
+def test_regression_g31_a_rollback_has_every_guard_of_a_delivery(shop: Shop) -> None:
+    tip = shop.production.git("rev-parse", "main")
+    unconfirmed = shop.play("rollback", rollback_release="3")
+    assert "NOT CONFIRMED" in summary(unconfirmed)[0]
+    elsewhere = shop.play("rollback", rollback_release="3", deploy_cluster_uid="00000000-0000-0000-0000-000000000000")
+    assert "the pinned one is" in elsewhere.text
+    assert shop.production.git("rev-parse", "main") == tip
