@@ -96,6 +96,22 @@ def test_kill_9_at_any_point_leaves_no_half_backup(bench: Bench) -> None:
     assert sorted(path.name for path in bench.folder("").iterdir()) == [".lock", newest]
 
 
+def test_backups_made_at_once_do_not_meet(bench: Bench) -> None:
+    """Eight processes in one second: eight names, eight whole backups."""
+    children = []
+    for _number in range(8):
+        child = os.fork()
+        if child == 0:
+            bench.run()
+            os._exit(0)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 8
+    names = bench.store.names(PLACE)
+    assert len(names) == 8
+    for name in names:
+        open_backup(bench.store, PLACE, name)
+
+
 def test_next_run_clears_what_a_killed_one_left(bench: Bench) -> None:
     bench.run()
     left = bench.folder(".unfinished-20261121T114500Z-9")
