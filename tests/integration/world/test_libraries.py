@@ -79,3 +79,35 @@ def test_chart_of_an_oci_registry_is_pulled_and_its_digest_compared(play: Play, 
     outcome = libraries(play, "--check", **options, metallb_checksum=right)
     assert outcome.status == 0, outcome.text
     assert MADE in outcome.one("slipway.gitops.metallb : Apply the manifests")["created"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"metallb_version": "9.9.9"}, "knows the digests of MetalLB 0.16.1 and 0.15.3, not of 9.9.9"),
+        ({"metallb_namespace": "elsewhere"}, "works in the namespace metallb-system only"),
+        ({"metallb_source": "oci"}, "metallb_source oci needs metallb_oci_chart"),
+        (
+            {"metallb_pools": [{"name": "a", "addresses": ["192.0.2.20-192.0.2.10"]}]},
+            "192.0.2.20-192.0.2.10 is reversed, write 192.0.2.10-192.0.2.20",
+        ),
+        (
+            {"metallb_pools": [{"name": n, "addresses": ["192.0.2.0/28"]} for n in "ab"]},
+            "192.0.2.0/28 of pool 'a' and 192.0.2.0/28 of pool 'b' share addresses",
+        ),
+    ],
+)
+def test_bad_option_of_metallb_is_refused_before_anything_is_made(
+    play: Play, variables: dict[str, Any], told: str
+) -> None:
+    outcome = libraries(play, libraries_enabled=["metallb"], **variables)
+    assert outcome.status != 0
+    assert told in " ".join(outcome.text.split())
+    assert not [item for item in outcome.results if item["result"].get("changed")]
+
+
+def test_pool_outside_of_the_nodes_networks_is_warned_of(play: Play) -> None:
+    pools = [{"name": "away", "addresses": ["192.0.2.0/28"]}]
+    outcome = libraries(play, "--tags", "metallb_preflight", libraries_enabled=["metallb"], metallb_pools=pools)
+    assert outcome.status == 0, outcome.text
+    assert "192.0.2.0/28 of pool 'away' is not in a network of the nodes (10.244.0.0/24)" in outcome.text
