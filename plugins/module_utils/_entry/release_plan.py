@@ -90,7 +90,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
         voice.beat(lambda: what)
 
     with closing(connect(settings, clock, ctx.agent, params["timeout"])) as client:
-        ports = service.Ports(client, settings.server, open_branch, renderer, files.write, tell)
+        ports = service.Ports(client, settings.server, open_branch, renderer, files.write, tell, clock)
         return service.run(params, subject, ports, ctx)
 
 

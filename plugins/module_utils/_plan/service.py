@@ -9,23 +9,24 @@ from dataclasses import dataclass
 from typing import Any, Callable, ContextManager, Mapping, Optional, Protocol, Sequence
 
 from .._argocd.ports import Target, about
-from .._argocd.redact import masked
 from .._argocd.view import View
-from .._context import Context
-from .._edit.subject import Outcome, Subject
-from .._errors import Forbidden, PermanentError, SlipwayError
+from .._context import Backoff, Clock, Context
+from .._edit.subject import Subject
+from .._errors import Forbidden, PermanentError, SlipwayError, TransientError
 from .._gitref import File
 from .._kube.paths import object_path
 from .._manifests.cluster import Kube
-from .._manifests.document import Id, Object
+from .._manifests.document import Object
 from . import text
+from .document import Edit, Rendered, document
 from .effect import check_images, check_values
-from .hashing import Touched, ingredients, plan_hash
 from .live import LiveComparison
-from .manifests import changes, difference, images, parse, plain
+from .manifests import images, parse, plain
 from .request import Request, check
-from .source import IN_CLUSTER, Served, Source, not_rendered, of_application
+from .source import IN_CLUSTER, Served, Source, of_application
 from .touching import commits_of
+
+_FETCH_TRIES = 3
 
 
 class Branch(Protocol):
@@ -77,20 +78,7 @@ class Ports:
     render: Callable[[], ContextManager[Render]]
     write: Callable[[str, Mapping[str, str]], Sequence[str]]
     tell: Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Edit:
-    """The edit on the tip, not made."""
-
-    tip: str
-    path: str
-    before: bytes
-    outcome: Outcome
-
-    @property
-    def changed(self) -> bool:
-        return self.before != self.outcome.data
+    clock: Clock
 
 
 @dataclass(frozen=True)
@@ -100,17 +88,6 @@ class Wanted:
     request: Request
     source: Source
     client: Kube
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """The manifests without and with the edit, and what made them."""
-
-    renderer: str
-    version: str
-    before: Mapping[Id, Object]
-    after: Mapping[Id, Object]
-    trouble: str = ""
 
 
 def run(params: Mapping[str, Any], subject: Subject, ports: Ports, ctx: Context) -> dict[str, Any]:
@@ -124,7 +101,7 @@ def run(params: Mapping[str, Any], subject: Subject, ports: Ports, ctx: Context)
     app = _application(request, ports.client)
     source = of_application(app) if app else Source(request.folder, request.application)
     with ports.branch() as branch:
-        tip, is_known = branch.fetch(request.since)
+        tip, is_known = _fetch(branch, request.since, ports)
         edit = _edit(branch, tip, subject)
         with ports.render() as render:
             rendered, touched = _render(branch, render, edit, Wanted(request, source, ports.client))
@@ -134,9 +111,22 @@ def run(params: Mapping[str, Any], subject: Subject, ports: Ports, ctx: Context)
             check_values(edit.path, edit.changed, rendered.before == rendered.after)
         commits = commits_of(branch, (request.since if is_known else "", tip), touched, _live_commit(app))
     live = _live(ports, source, rendered)
-    plan = _plan(request, (app, source), edit, rendered, {"commits": commits, "live": live})
+    plan = document(request, (app, source), edit, rendered, {"commits": commits, "live": live})
     plan["git"]["branch"] = branch.label
     return _result(plain(plan), request, ports, ctx)
+
+
+def _fetch(branch: Branch, since: str, ports: Ports) -> tuple[str, bool]:
+    """Fetch the branch; a passing fault is retried a few times."""
+    backoff = Backoff(0.2, 2.0, lambda: 1.0)
+    for _number in range(_FETCH_TRIES - 1):
+        try:
+            return branch.fetch(since)
+        except TransientError as error:
+            if error.code == "timeout":
+                raise
+            ports.clock.sleep(backoff.delay())
+    return branch.fetch(since)
 
 
 def _check_cluster(request: Request, client: Kube) -> None:
@@ -181,15 +171,20 @@ def _render(branch: Branch, render: Render, edit: Edit, wanted: Wanted) -> tuple
     touched = sorted({edit.path, *render.sources(kind, tree, source)})
     served = _served(wanted) if kind == "helm" else Served()
     after = parse(render.render(kind, tree, source, served), source.path)
-    before, trouble = after, ""
+    problems = []
+    if kind == "helm" and parse(render.render(kind, tree, source, served), source.path) != after:
+        message = "the chart renders something else each time, so this plan cannot be confirmed: give it that value"
+        problems.append({"code": "not_reproducible", "message": message})
+    before = after
     if edit.changed:
         tree = render.tree("before")
         branch.check_out(edit.tip, tree)
         try:
             before = parse(render.render(kind, tree, source, served), source.path)
         except PermanentError as error:
-            before, trouble = {}, "What is in Git now does not build (%s)" % error.cause
-    return Rendered(kind, render.version(kind), before, after, trouble), touched
+            message = "what is in Git now does not build: %s" % error.cause
+            before, problems = {}, [*problems, {"code": "build_failed_before", "message": message}]
+    return Rendered(kind, render.version(kind), before, after, problems), touched
 
 
 def _served(wanted: Wanted) -> Served:
@@ -215,79 +210,6 @@ def _live(ports: Ports, source: Source, rendered: Rendered) -> dict[str, Any]:
         "missing_rights": comparison.missing_rights,
         "problems": comparison.problems,
     }
-
-
-def _plan(
-    request: Request,
-    application: tuple[Optional[Object], Source],
-    edit: Edit,
-    rendered: Rendered,
-    facts: Mapping[str, Any],
-) -> dict[str, Any]:
-    app, source = application
-    place = {"name": request.application, "server": source.server, "namespace": source.namespace}
-    target = {"cluster_uid": request.cluster["uid"], "environment": request.environment, "application": place}
-    touched = [Touched(edit.path, edit.before, edit.outcome.data)]
-    hashed = ingredients(target, request.digests, touched, rendered.after.values())
-    trouble = [{"code": "build_failed_before", "message": rendered.trouble}] if rendered.trouble else []
-    live = dict(facts["live"])
-    used_before = images(rendered.before)
-    return {
-        "environment": request.environment,
-        "application": dict(place, argocd=_argocd(app) if app else {}),
-        "cluster": dict(request.cluster),
-        "release": _release(request, edit),
-        "commits": facts["commits"],
-        "git": {
-            "path": edit.path, "tip": edit.tip, "changed": edit.changed,
-            "diff": _git_diff(edit),
-        },
-        "render": {
-            "renderer": rendered.renderer, "version": rendered.version, "not_rendered": not_rendered(source),
-            "objects": [item._asdict() for item in changes(rendered.before, rendered.after)],
-        },
-        "images": [
-            {"reference": reference, "used_by": users, "is_new": reference not in used_before}
-            for reference, users in images(rendered.after).items()
-        ],
-        "problems": trouble + live.pop("problems"),
-        "live": live,
-        "shown": request.shown,
-        "hashed": hashed,
-        "hash": plan_hash(hashed),
-    }  # fmt: skip
-
-
-def _git_diff(edit: Edit) -> str:
-    before, after = (masked(data.decode("utf-8")) for data in (edit.before, edit.outcome.data))
-    return difference(before, after, edit.path)
-
-
-def _argocd(app: Object) -> dict[str, Any]:
-    view, metadata = View(app), app["metadata"]
-    return {
-        "name": metadata["name"], "namespace": metadata["namespace"], "automated": view.is_automated,
-        "sync": view.sync_status, "health": view.health, "revision": view.revision,
-    }  # fmt: skip
-
-
-def _release(request: Request, edit: Edit) -> dict[str, Any]:
-    now = [_version(state) for state in edit.outcome.before]
-    return {
-        "now": {
-            "version": ", ".join(filter(None, now)),
-            "digest": request.digests.get("now"),
-            "set": edit.outcome.before,
-        },
-        "next": {"version": request.version, "digest": request.digests.get("next"), "set": edit.outcome.after},
-    }
-
-
-def _version(state: Mapping[str, Any]) -> str:
-    """Return what a state of an image or of a value says for people: the tag rather than the digest."""
-    if "key" in state:
-        return str(state.get("value") if state.get("value") is not None else "")
-    return str(state.get("newTag") or (state.get("digest") or "")[:19])
 
 
 def _result(plan: dict[str, Any], request: Request, ports: Ports, ctx: Context) -> dict[str, Any]:

@@ -90,7 +90,11 @@ def _commits(commits: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _git(git: Mapping[str, Any]) -> Iterator[str]:
-    yield from _diff(git["diff"]) if git["changed"] else ["nothing changes"]
+    if not git["changed"]:
+        yield "nothing changes"
+    elif not git["diff"]:
+        yield "only values that are masked differ"
+    yield from _diff(git["diff"])
 
 
 def _is_compared(live: Mapping[str, Any]) -> bool:

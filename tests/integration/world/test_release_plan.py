@@ -277,6 +277,15 @@ def test_helm_application(place: Place) -> None:
         place.plan(path="chart/values.yaml", images=None, values=values)
 
 
+def test_chart_with_a_random_value_is_told(place: Place) -> None:
+    random = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: r}\ndata: {a: '{{ randAlpha 9 }}'}\n"
+    place.remote.write({"chart/templates/random.yaml": random})
+    place.follow(path="chart")
+    values = [{"key": "image.tag", "value": "2", "state": "present"}]
+    problems = place.plan(path="chart/values.yaml", images=None, values=values)["plan"]["problems"]
+    assert [item["code"] for item in problems] == ["not_reproducible"]
+
+
 def test_what_argocd_synced_is_what_is_rendered(place: Place) -> None:
     """Plan the release that is live: but for the commit, nothing may differ from what Argo CD applied."""
     git_client = place.world.folder / "git-client"

@@ -158,5 +158,7 @@ def make_plan(
     def render() -> FakeRenderer:
         return FakeRenderer(Programs("kustomize", "helm"), env, clock, deadline)
 
-    ports = service.Ports(kube or FakeKube(), "https://127.0.0.1:6443", branch, render, files.write, lambda what: None)
+    ports = service.Ports(
+        kube or FakeKube(), "https://127.0.0.1:6443", branch, render, files.write, lambda what: None, clock
+    )
     return service.run(params, release_plan.subject_of(params), ports, Context(check_mode=check_mode, env=env))

@@ -17,7 +17,9 @@ from ansible_collections.slipway.gitops.plugins.module_utils._errors import (
     InvalidInput,
     NotFound,
     PermanentError,
+    TransientError,
 )
+from ansible_collections.slipway.gitops.plugins.module_utils._git.tree import BranchTree
 from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.git_support import Remote
 from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.plan_support import (
     BASE,
@@ -152,6 +154,20 @@ def test_commits_since_the_last_verified_release(remote: Remote) -> None:
     assert [item["sha"] for item in commits["of_application"]] == [tip, live]
     assert [item["sha"] for item in commits["brought_live"]] == [tip]
     assert commits["of_application"][0]["author"] == "Other"
+
+
+def test_passing_fault_of_git_is_ridden_out(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = BranchTree.fetch, []
+
+    def fetch(self: BranchTree, since: str) -> tuple[str, bool]:
+        calls.append(since)
+        if len(calls) < 3:
+            raise TransientError("fetch", "x", code="unreachable")
+        return real(self, since)
+
+    monkeypatch.setattr(BranchTree, "fetch", fetch)
+    make_plan(remote)
+    assert len(calls) == 3
 
 
 def test_unknown_last_release_is_told(remote: Remote) -> None:
