@@ -23,7 +23,10 @@ def check_images(path: str, states: Sequence[Mapping[str, Any]], references: Seq
         wanted += "@%s" % state["digest"] if state["digest"] else ""
         if not _is_used(wanted, references):
             cause = "no rendered workload uses %s; they use %s" % (wanted, ", ".join(references) or "no image at all")
-            hint = "The entry's name must be the image as the containers spell it, with registry and path."
+            hint = (
+                "The entry's name must be the image as the containers spell it, with registry and path,"
+                " and neither a patch nor the Application's own kustomize.images may override it."
+            )
             raise PermanentError("plan", "image '%s' in %s" % (state["name"], path), cause, hint, code="no_effect")
 
 

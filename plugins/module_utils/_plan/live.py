@@ -51,12 +51,12 @@ class LiveComparison:
     def _judge(self, rendered: Id, item: Object) -> Change:
         if is_hook(item):
             return Change(str(rendered), "hook", "")
-        kind = self._cluster.kind(rendered.version, rendered.kind)
-        where = identify(item, kind.is_namespaced if kind else None, self._source.namespace or "default")
-        if (where.kind, where.namespace) in self._denied:
-            return Change(str(where), "unknown", "")
+        where = rendered
         try:
-            return self._ask(where, item)
+            kind = self._cluster.kind(rendered.version, rendered.kind)
+            where = identify(item, kind.is_namespaced if kind else None, self._source.namespace or "default")
+            if (where.kind, where.namespace) not in self._denied:
+                return self._ask(where, item)
         except Forbidden as error:
             self._denied.add((where.kind, where.namespace))
             self.missing_rights.append(error.cause)
