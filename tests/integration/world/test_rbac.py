@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The service accounts that playbook rbac makes: deliveries pass under them, and nothing more does."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Callable, Iterator, Mapping
+
+import pytest
+import yaml
+
+from ansible_collections.slipway.gitops.plugins.filter.rbac_manifests import rbac_manifests
+from ansible_collections.slipway.gitops.plugins.module_utils._context import Context
+from ansible_collections.slipway.gitops.plugins.module_utils._entry import (
+    cluster_preflight,
+    kube_manifests,
+    service_account_kubeconfig,
+)
+from ansible_collections.slipway.gitops.plugins.module_utils._errors import Forbidden, SlipwayError
+from ansible_collections.slipway.gitops.tests.integration.world.audit import AuditLog
+from ansible_collections.slipway.gitops.tests.integration.world.conftest import INVENTORY, World
+from ansible_collections.slipway.gitops.tests.integration.world.play import CHECKOUT, Outcome, run_playbook
+
+NAMESPACE = "rbac-test"
+GOLDEN = Path(__file__).parent / "golden"
+_NAMES = {
+    "{{ deploy_namespace }}": "sample",
+    "{{ deploy_argocd_namespace }}": "argocd",
+    "{{ deploy_argocd_application }}": "sample",
+}
+
+
+def rights() -> list[dict[str, str]]:
+    """Return the one list of rights, for the environment local of the sample application."""
+    text = (CHECKOUT / "roles/deploy/vars/access.yml").read_text(encoding="utf-8")
+    for template, name in _NAMES.items():
+        text = text.replace(template, name)
+    lists = yaml.safe_load(text)
+    found: list[dict[str, str]] = lists["__deploy_access_look"] + lists["__deploy_access_deliver"]
+    return found
+
+
+RIGHTS = rights()
+
+
+def _label(right: Mapping[str, str]) -> str:
+    return "-".join(str(right[part]) for part in ("verb", "resource", "subresource", "name") if right.get(part))
+
+
+@pytest.fixture(scope="module")
+def accounts(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder with the kubeconfigs of the accounts; run twice, and removed at the end."""
+    folder = tmp_path_factory.mktemp("rbac")
+
+    def bring(state: str) -> Outcome:
+        values = {
+            "rbac_hosts": "sample_local",
+            "rbac_namespace": NAMESPACE,
+            "rbac_kubeconfig_folder": str(folder),
+            "rbac_manifests_folder": str(folder / "manifests"),
+            "rbac_state": state,
+        }
+        words = ["-i", str(INVENTORY), "-e", json.dumps(values)]
+        done = run_playbook(Path(sys.executable).parent, "slipway.gitops.rbac", words, folder / "record.jsonl")
+        assert done.status == 0, done.text
+        return done
+
+    first = bring("present")
+    token = yaml.safe_load((folder / "sample-local-deploy.yml").read_text())["users"][0]["user"]["token"]
+    assert token not in first.text + json.dumps(first.results)
+    assert "changed=0" in bring("present").text
+    yield folder
+    bring("absent")
+    left = world.get("serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings", "-A")["items"]
+    assert [item["metadata"]["name"] for item in left if "sample-local" in item["metadata"]["name"]] == []
+    assert not list(folder.glob("*.yml"))
+    world.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+def test_files_are_for_their_owner_only_and_grant_no_wildcard(accounts: Path) -> None:
+    for purpose in ("status", "deploy"):
+        file = accounts / ("sample-local-%s.yml" % purpose)
+        assert file.stat().st_mode & 0o777 == 0o600
+        objects = list(yaml.safe_load_all((accounts / "manifests" / (file.stem + ".yaml")).read_text()))
+        rules = [rule for item in objects for rule in item.get("rules") or []]
+        assert rules
+        assert "*" not in json.dumps(rules)
+    assert objects == rbac_manifests(RIGHTS, "sample-local-deploy", NAMESPACE)
+
+
+def test_behaviour_8_delivery_passes_under_the_shipped_account(
+    accounts: Path, world: World, play: Callable[..., Outcome], audit: AuditLog
+) -> None:
+    image = world.get("-n", "sample", "deployment", "sample")["spec"]["template"]["spec"]["containers"][0]["image"]
+    release = "2" if image.endswith(":1") else "1"
+    identity = {"deploy_kubeconfig": str(accounts / "sample-local-deploy.yml"), "deploy_context": "sample-local-deploy"}
+    values = json.dumps({"deploy_hosts": "sample_local", "deploy_release": release, **identity})
+    outcome = play("slipway.gitops.deploy_staging", "-e", values)
+    assert outcome.status == 0, outcome.text
+    user = "system:serviceaccount:%s:sample-local-deploy" % NAMESPACE
+    sent = [request for request in audit.requests("slipway.gitops/") if request.user == user]
+    assert {request.resource for request in sent} >= {"applications", "deployments", "replicasets", "pods"}
+    assert [request for request in sent if request.code == 403] == []
+    assert {(item.verb, item.resource, item.namespace) for item in sent if item.is_write} == {
+        ("patch", "applications", "argocd")
+    }
+
+
+def test_right_that_status_lacks_stops_a_delivery_before_any_change(
+    accounts: Path, play: Callable[..., Outcome], audit: AuditLog
+) -> None:
+    identity = {"deploy_kubeconfig": str(accounts / "sample-local-status.yml"), "deploy_context": "sample-local-status"}
+    values = json.dumps({"deploy_hosts": "sample_local", "deploy_release": "3", **identity})
+    outcome = play("slipway.gitops.deploy_staging", "-e", values)
+    assert outcome.status != 0
+    text = " ".join(outcome.text.split())
+    for verb in ("watch", "patch", "update"):
+        assert "%s applications" % verb in text, outcome.text
+    assert audit.writes() == []
+
+
+@pytest.fixture(scope="module")
+def lacking(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], dict[str, Any]]]:
+    """Return a function that asks the preflight under an account that lacks one of the rights."""
+    folder = tmp_path_factory.mktemp("lacking")
+    objects: list[dict[str, Any]] = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "rbac-lacking"}}]
+    for index in range(len(RIGHTS)):
+        given = [right for number, right in enumerate(RIGHTS) if number != index]
+        objects += rbac_manifests(given, "lacking-%d" % index, "rbac-lacking")
+    release = {
+        "name": "rbac-lacking",
+        "namespace": "rbac-lacking",
+        "definitions": objects,
+        "kubeconfig": str(world.kubeconfig),
+    }
+    kube_manifests.ENTRY.run(_filled(kube_manifests.ENTRY, release), Context(env={"HOME": str(folder)}))
+
+    def ask(index: int) -> dict[str, Any]:
+        file, name = folder / ("%d.yml" % index), "lacking-%d" % index
+        context = Context(env={"HOME": str(folder)})
+        account = {"name": name, "namespace": "rbac-lacking", "path": str(file), "kubeconfig": str(world.kubeconfig)}
+        service_account_kubeconfig.ENTRY.run(_filled(service_account_kubeconfig.ENTRY, account), context)
+        wanted = {"access": [_filled_right(right) for right in RIGHTS], "kubeconfig": str(file)}
+        return cluster_preflight.ENTRY.run(_filled(cluster_preflight.ENTRY, wanted), context)
+
+    yield ask
+    gone = {**release, "definitions": None, "state": "absent"}
+    kube_manifests.ENTRY.run(_filled(kube_manifests.ENTRY, gone), Context(env={"HOME": str(folder)}))
+
+
+def _filled(entry: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    return {**{name: option.get("default") for name, option in entry.argument_spec.items()}, **given}
+
+
+def _filled_right(right: Mapping[str, str]) -> dict[str, str]:
+    return {"group": "", "subresource": "", "namespace": "", "name": "", **right}
+
+
+@pytest.mark.parametrize("index", range(len(RIGHTS)), ids=[_label(right) for right in RIGHTS])
+def test_g70_each_right_that_is_removed_is_named(index: int, lacking: Callable[[int], dict[str, Any]]) -> None:
+    right = RIGHTS[index]
+    with pytest.raises(SlipwayError) as caught:
+        lacking(index)
+    assert isinstance(caught.value, Forbidden), caught.value
+    resource = right["resource"] + ("/" + right["subresource"] if right.get("subresource") else "")
+    for word in (right["verb"], resource, right.get("namespace", "")):
+        assert word in str(caught.value), str(caught.value)
+    denied = [item for item in caught.value.result["access"] if not item["allowed"]]
+    assert [{key: item[key] for key in right} for item in denied] == [right]
+
+
+def test_golden_list_of_what_the_account_may(accounts: Path, world: World) -> None:
+    said = []
+    for namespace in ("sample", "argocd", "default"):
+        listed = world.kubectl(
+            "--kubeconfig=%s" % (accounts / "sample-local-deploy.yml"), "auth", "can-i", "--list", "-n", namespace
+        )
+        lines = sorted(" ".join(line.split()) for line in listed.splitlines()[1:])
+        # What begins with a bracket is discovery, which every identity may read.
+        said += ["# " + namespace, *[line for line in lines if not line.startswith("[")]]
+    assert "\n".join(said) + "\n" == (GOLDEN / "can-i-deploy.txt").read_text(encoding="utf-8")
