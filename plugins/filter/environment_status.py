@@ -22,9 +22,9 @@ options:
   _input:
     description:
       - "A dictionary with RV(ignore:application), RV(ignore:environment), RV(ignore:url), and what the modules returned:
-        RV(ignore:queue) (one element of M(slipway.gitops.deploy_queue_info#module)'s C(environments), or empty),
-        RV(ignore:argocd) (one of M(slipway.gitops.argocd_app_info#module)'s C(applications), or empty),
-        RV(ignore:gate) (the result of M(slipway.gitops.health_gate#module), or empty),
+        RV(ignore:queue) (one element of M(slipway.gitops.deploy_queue_info)'s C(environments), or empty),
+        RV(ignore:argocd) (one of M(slipway.gitops.argocd_app_info)'s C(applications), or empty),
+        RV(ignore:gate) (the result of M(slipway.gitops.health_gate), or empty),
         RV(ignore:error) (why something could not be read)."
     type: dict
     required: true
