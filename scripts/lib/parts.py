@@ -151,7 +151,7 @@ def cores(run: Run) -> None:
 
 
 def fastpath(run: Run) -> None:
-    """In-process and module give the same, on every ansible-core at hand, seen by the API server."""
+    """In-process and module give the same, and a person is asked, on every ansible-core at hand."""
     if _world_is_up(run):
         run.extra["SLIPWAY_TEST_CORES"] = _cores(run)
         run.pytest("fast path", *_ON_THE_WORLD, *_FAST_PATH)
@@ -196,7 +196,9 @@ def _scenario(run: Run, name: str) -> None:
 
 #: One test may bring up or heal a whole cluster; its name is shown while it runs.
 _ON_THE_WORLD = ("-vv", "-o", "faulthandler_timeout=900")
-_FAST_PATH = ("tests/integration/world/test_fast_path.py", "tests/integration/world/test_fast_path_cluster.py")
+_FAST_PATH = tuple(
+    "tests/integration/world/test_%s.py" % name for name in ("fast_path", "fast_path_cluster", "confirm")
+)
 #: The world of this run, and whether it came up.
 WORLD = shared_world.SharedWorld()
 _CAME_UP: dict[str, bool] = {}
