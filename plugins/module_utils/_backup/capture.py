@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable, Mapping, Optional
 
 from .._argocd.redact import masked
@@ -16,10 +15,11 @@ from .._errors import Forbidden, InvalidInput, NotFound, SlipwayError
 from .._kube.paths import APPLICATIONS, PODS, object_path
 from . import helm
 from .cluster import Cluster
-from .model import ARGOCD, HELM_MANIFEST, HELM_VALUES, LIVE, SECRETS, BackupError, Object
-from .objects import Id, clean, identify, render_list
+from .model import HELM_MANIFEST, HELM_VALUES, BackupError, Object
+from .objects import Id, clean, identify
 from .references import Reference, pod_spec, references
 from .request import Request
+from .snapshot import Snapshot
 
 _IN_CLUSTER = ("https://kubernetes.default.svc", "in-cluster")
 _PROJECTS = ("argoproj.io/v1alpha1", "appprojects")
@@ -32,35 +32,6 @@ _KINDS = (
     ("networking.k8s.io/v1", "NetworkPolicy"), ("policy/v1", "PodDisruptionBudget"),
     ("rbac.authorization.k8s.io/v1", "Role"), ("rbac.authorization.k8s.io/v1", "RoleBinding"),
 )  # fmt: skip
-
-
-@dataclass
-class Snapshot:
-    """A release as it was read. ``live`` and ``secrets`` are clean objects."""
-
-    namespace: str
-    commit: str
-    live: dict[Id, Object] = field(default_factory=dict)
-    secrets: dict[Id, Object] = field(default_factory=dict)
-    names: dict[str, dict[str, Any]] = field(default_factory=dict)
-    argocd: list[Object] = field(default_factory=list)
-    repositories: list[dict[str, Any]] = field(default_factory=list)
-    images: list[dict[str, str]] = field(default_factory=list)
-    left_out: list[dict[str, str]] = field(default_factory=list)
-    helm: dict[str, bytes] = field(default_factory=dict)
-
-    def omit(self, what: Id, reason: str) -> None:
-        """Note that something is not in the backup, and why."""
-        self.left_out.append({**what.as_dict(), "reason": reason})
-
-    def files(self, encrypt: Callable[[bytes], bytes]) -> dict[str, bytes]:
-        """Return the files of the backup; Secrets go through ``encrypt`` or are not among them."""
-        found = {LIVE: render_list(self.live.values()), **self.helm}
-        if self.argocd:
-            found[ARGOCD] = render_list(self.argocd)
-        if self.secrets:
-            found[SECRETS] = encrypt(render_list(self.secrets.values()))
-        return found
 
 
 class Capture:
@@ -156,7 +127,8 @@ class Capture:
 
     def _selected(self) -> list[Id]:
         found = []
-        for version, kind in _KINDS:
+        secrets = (("v1", "Secret"),) if self._request.is_encrypted else ()
+        for version, kind in (*_KINDS, *secrets):
             plural, _is_namespaced = self._cluster.kind(version, kind)
             path = object_path((version, plural), self._snapshot.namespace)
             for item in self._cluster.kube.list(path, self._request.selector).get("items") or []:
@@ -249,12 +221,15 @@ class Capture:
             if secret is None:
                 self._snapshot.omit(what, "it does not exist")
                 return
-            values, manifest = helm.files(helm.decode(secret))
+            release = helm.decode(secret)
+            values, manifest = helm.files(release)
         except (Forbidden, BackupError) as error:
             self._snapshot.omit(what, "it may not be read" if isinstance(error, SlipwayError) else str(error))
             return
         self._snapshot.helm.update({HELM_VALUES: values, HELM_MANIFEST: manifest})
         self._need(Reference("Secret", secret["metadata"]["name"], False), "Helm")
+        for made in helm.secret_names(release):
+            self._need(Reference("Secret", made), "Helm release %s" % name)
 
     def _read_images(self) -> None:
         """Note which images run, by the digest that the node has: a tag may have moved since."""

@@ -106,18 +106,26 @@ def without(node: Any, secrets: Iterable[str]) -> Any:
     return cut(node)
 
 
+def secret_names(release: Mapping[str, Any]) -> list[str]:
+    """Return the names of the Secrets that a release consists of; those of hooks come and go."""
+    documents = [text for text in _SEPARATOR.split(str(release.get("manifest") or "")) if _SAYS_SECRET.search(text)]
+    found = [item for text in documents for item in _objects_in(text) if item.get("kind") == "Secret"]
+    return sorted({str(item["metadata"]["name"]) for item in found if (item.get("metadata") or {}).get("name")})
+
+
 def _values_of(document: str) -> set[str]:
     """Return what a manifest of Secrets holds, as written and decoded."""
+    return {value for item in _objects_in(document) for value in secret_values(item)}
+
+
+def _objects_in(document: str) -> list[Object]:
     try:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         parsed = loader(document).get_single_data()
     except yaml.YAMLError:
-        return set()
+        return []
     items = parsed.get("items") if isinstance(parsed, dict) and parsed.get("kind") == "List" else [parsed]
-    found: set[str] = set()
-    for item in items if isinstance(items, list) else ():
-        found |= secret_values(item if isinstance(item, dict) else {})
-    return found
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def secret_values(secret: Mapping[str, Any]) -> set[str]:

@@ -12,13 +12,14 @@ from typing import Any, Mapping
 from .._context import Context
 from .._errors import InvalidInput, PermanentError, SlipwayError
 from .._progress import Voice
-from .capture import Capture, Snapshot
+from .capture import Capture
 from .cluster import Cluster
 from .model import Folder, Place, folder_for, is_word, outlived, render
 from .ports import Ports
 from .reader import Backup, find, open_backup, problems_of
 from .request import Request, check
 from .restore import Restore, diff_of, differences
+from .snapshot import Snapshot
 
 #: How much of a lease must be left when a backup is moved into place, or one is removed.
 _MOVE_S = 10.0

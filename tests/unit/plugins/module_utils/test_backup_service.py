@@ -504,7 +504,9 @@ def test_behaviour_67_values_and_manifest_of_helm_without_its_secrets(bench: Ben
     assert "kind: ConfigMap" in manifest
     assert "kind: Secret" not in manifest
     assert CANARY.encode() not in everything(tmp_path)
-    assert "sh.helm.release.v1.shop.v10" in [entry["name"] for entry in backup["secrets"]["names"]]
+    names = {entry["name"]: entry for entry in backup["secrets"]["names"]}
+    assert names["sh.helm.release.v1.shop.v10"]["required"] is False
+    assert names["s"]["used_by"] == ["Helm release shop"]
 
 
 def test_behaviour_67_values_that_argo_cd_renders_a_chart_with(bench: Bench, tmp_path: Path) -> None:
