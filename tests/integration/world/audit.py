@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Mapping, Optional
 
@@ -26,6 +27,8 @@ class Request:
     resource: str
     namespace: str
     name: str
+    #: When it was answered, in seconds since the epoch.
+    at: float
 
     @property
     def is_write(self) -> bool:
@@ -49,6 +52,7 @@ def _request(event: Mapping[str, Any]) -> Request:
         resource=reference.get("resource", ""),
         namespace=reference.get("namespace", ""),
         name=reference.get("name", ""),
+        at=datetime.fromisoformat(event["stageTimestamp"].replace("Z", "+00:00")).timestamp(),
     )
 
 
