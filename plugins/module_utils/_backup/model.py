@@ -31,6 +31,8 @@ FILES = (LIVE, ARGOCD, SECRETS, HELM_VALUES, HELM_MANIFEST)
 #: A backup that was moved into place has such a name; anything else in the folder is none.
 _FOLDER = re.compile(r"(\d{8}T\d{6}Z)-([A-Za-z0-9_+][A-Za-z0-9._+-]{0,63})(?:~(\d{1,4}))?")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+#: Names of objects are longer than those of folders; none has a slash or begins with a dot.
+_OBJECT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9:._-]{0,251}[A-Za-z0-9])?")
 _UNFIT = re.compile(r"[^A-Za-z0-9._+-]")
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9][A-Za-z0-9.-]{0,40})")
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -85,6 +87,11 @@ class Folder(NamedTuple):
 def is_word(text: str) -> bool:
     """Tell whether a text can be the name of an application or an environment, and of a folder."""
     return bool(_WORD.fullmatch(text))
+
+
+def is_object_name(value: Any) -> bool:
+    """Tell whether a value can be the name of an object, and nothing else in a path."""
+    return isinstance(value, str) and bool(_OBJECT.fullmatch(value))
 
 
 def folder_for(at_s: float, release: str, taken: Iterable[str]) -> Folder:
@@ -227,7 +234,7 @@ def _is_cluster(value: Any) -> bool:
 
 def _is_application(value: Any) -> bool:
     return value is None or (
-        isinstance(value, dict) and is_word(str(value.get("namespace"))) and is_word(str(value.get("name")))
+        isinstance(value, dict) and is_word(str(value.get("namespace"))) and is_object_name(value.get("name"))
     )
 
 
@@ -235,4 +242,6 @@ def _is_secrets(value: Any) -> bool:
     if not isinstance(value, dict) or value.get("mode") not in ("excluded", "encrypted"):
         return False
     names = value.get("names")
-    return isinstance(names, list) and all(isinstance(item, dict) and is_word(str(item.get("name"))) for item in names)
+    return isinstance(names, list) and all(
+        isinstance(item, dict) and is_object_name(item.get("name")) for item in names
+    )

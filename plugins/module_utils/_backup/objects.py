@@ -11,7 +11,7 @@ from typing import Any, Iterable, Mapping, NamedTuple, Optional
 
 from .._argocd.redact import masked
 from .._context import MASK
-from .model import BackupError, Manifest, Object, parse_json
+from .model import BackupError, Manifest, Object, is_object_name, parse_json
 
 _OF_THE_SERVER = (
     "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
@@ -24,7 +24,6 @@ _ANNOTATIONS = re.compile(
 )
 _JOB_LABELS = ("controller-uid", "batch.kubernetes.io/controller-uid", "job-name", "batch.kubernetes.io/job-name")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9:._-]{0,251}[A-Za-z0-9])?")
 _VERSION = re.compile(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?v[0-9][a-z0-9]*")
 _KIND = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 
@@ -168,8 +167,8 @@ def parse_list(data: bytes, what: str) -> list[Object]:
         fields = isinstance(meta, dict) and (
             _fits(_VERSION, item.get("apiVersion"))
             and _fits(_KIND, item.get("kind"))
-            and _fits(_NAME, meta.get("name"))
-            and (not meta.get("namespace") or _fits(_NAME, meta["namespace"]))
+            and is_object_name(meta.get("name"))
+            and (not meta.get("namespace") or is_object_name(meta["namespace"]))
         )
         if not fields:
             raise BackupError("object %d in %s has no usable apiVersion, kind, name or namespace" % (number + 1, what))

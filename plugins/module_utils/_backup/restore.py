@@ -160,9 +160,9 @@ class Restore:
                 self.missing.append("%s/%s (needed by %s)" % (namespace, entry["name"], users))
         if not self.missing:
             return
-        text = "%d Secrets are missing: %s" % (len(self.missing), "; ".join(self.missing))
+        text = "what it needs is missing: Secret %s" % ", Secret ".join(self.missing)
         if self._params["missing_secrets"] == "warn":
-            self._ctx.warn(text + ". Pods that need them will not start.")
+            self._ctx.warn("In this cluster %s. Pods that need it will not start." % text)
             return
         hint = "The backup has them encrypted: give identity_file."
         if SECRETS not in self._backup.files:

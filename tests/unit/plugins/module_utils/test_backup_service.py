@@ -155,7 +155,7 @@ def test_restore_names_the_secrets_that_are_missing(bench: Bench) -> None:
     assert bench.kube.writes == []
     result = bench.run(state="restored", name="latest", missing_secrets="warn")
     assert len(result["missing_secrets"]) == 3
-    assert "3 Secrets are missing" in bench.warnings[-1]
+    assert bench.warnings[-1].count("Secret shop/") == 3
 
 
 def test_restore_of_encrypted_secrets_without_identity_says_so(bench: Bench) -> None:
@@ -468,7 +468,7 @@ def test_verification_says_what_it_could_not_try(bench: Bench) -> None:
     found = informed(bench, verify="cluster")[0]
     assert found["complete"] is True
     assert any("Namespace shop does not exist" in note for note in found["notes"])
-    assert any("3 Secrets are missing" in note for note in found["notes"])
+    assert any("missing: Secret shop/account-pull" in note for note in found["notes"])
     bench.kube.uid = "99999999-2222-3333-4444-555555555555"
     assert "it is of the cluster" in informed(bench, verify="cluster")[0]["problems"][0]
 
@@ -538,3 +538,12 @@ def test_diff_masks_what_looks_like_a_password(bench: Bench) -> None:
     result = bench.run(state="restored", name="latest", check_mode=True, diff=True)
     assert "replicas" in result["differences"]
     assert CANARY not in json.dumps([result["diff"], result["differences"]])
+
+
+def test_names_may_be_as_long_as_kubernetes_lets_them(bench: Bench) -> None:
+    long = "sh.helm.release.v1.%s.v10" % ("x" * 200)
+    pod = bench.kube.items["/apis/apps/v1/namespaces/shop/deployments/shop"]["spec"]["template"]["spec"]
+    pod["imagePullSecrets"].append({"name": long})
+    backup = bench.run()["backup"]
+    assert long in [entry["name"] for entry in backup["secrets"]["names"]]
+    assert informed(bench, verify="checksums")[0]["complete"] is True
