@@ -189,7 +189,7 @@ def test_refused_client_certificate_is_told_at_once(pki: Path, newest: ssl.TLSVe
         with pytest.raises(SlipwayError) as caught:
             fake.client(pki).get("/x")
         assert (type(caught.value), caught.value.code) == (PermanentError, "tls")
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 15  # a fault that may pass is asked again for 20 s
     finally:
         fake.close()
 
