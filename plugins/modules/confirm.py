@@ -72,13 +72,15 @@ EXAMPLES = r"""
     word: sample-staging
   register: removal
 
-- name: Say who decides where nobody can be asked
+- name: Ask only when nobody has confirmed by other means
   slipway.gitops.confirm:
     prompt: Go on?
-  register: unattended
-  failed_when: not unattended.interactive and confirmation_by_hash is not defined
-  vars:
-    confirmation_by_hash: 5f0c
+  when: confirmed_by_hash is not defined
+  register: last_chance
+
+- name: Say why it goes on or not
+  ansible.builtin.debug:
+    msg: "{{ last_chance.reason }}"
 """
 
 RETURN = r"""
