@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A restore asks at a terminal: declined it changes nothing, confirmed it brings back what was."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import sys
+import termios
+import time
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+
+from ansible_collections.slipway.gitops.tests.integration.world.audit import AuditLog
+from ansible_collections.slipway.gitops.tests.integration.world.conftest import INVENTORY, World
+from ansible_collections.slipway.gitops.tests.integration.world.play import Outcome, environment
+
+NAME = "backup-confirm"
+
+
+@pytest.fixture
+def namespace(world: World) -> Iterator[str]:
+    """Return a namespace with a release that is one ConfigMap, so that no pod has to start."""
+    world.kubectl("delete", "namespace", NAME, "--ignore-not-found", "--timeout=60s")
+    world.kubectl("create", "namespace", NAME)
+    world.kubectl("-n", NAME, "create", "configmap", "settings", "--from-literal=colour=blue")
+    world.kubectl("-n", NAME, "label", "configmap", "settings", "app=" + NAME)
+    yield NAME
+    world.kubectl("delete", "namespace", NAME, "--ignore-not-found", "--timeout=60s")
+
+
+def variables(world: World, folder: Path) -> dict[str, Any]:
+    return {
+        "backup_hosts": "local_world", "backup_application": NAME, "backup_environment": "here", "backup_release": "1",
+        "backup_namespace": NAME, "backup_argocd_application": "", "backup_label_selectors": ["app=" + NAME],
+        "backup_kubeconfig": str(world.kubeconfig), "backup_path": str(folder / "backups"),
+    }  # fmt: skip
+
+
+def at_a_terminal(given: dict[str, Any], folder: Path, answer: str) -> tuple[int, str]:
+    """Run the restore at a terminal, answer when keys are read, and return status and output."""
+    program = str(Path(sys.executable).parent / "ansible-playbook")
+    command = [program, "-i", str(INVENTORY), "slipway.gitops.restore", "-e", json.dumps(given)]
+    settings = {key: value for key, value in environment(folder / "x").items() if key not in ("CI", "JOB_ID")}
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(program, command, settings)  # noqa: S606
+    text, is_answered, deadline = b"", False, time.monotonic() + 90
+    while time.monotonic() < deadline:
+        ready, _, _ = select.select([terminal], [], [], 0.2)
+        try:
+            text += os.read(terminal, 65536) if ready else b""
+        except OSError:  # the other side is closed
+            break
+        # What is typed before single keys are read is thrown away.
+        if not is_answered and b"declines" in text and not termios.tcgetattr(terminal)[3] & termios.ICANON:
+            time.sleep(0.2)
+            os.write(terminal, answer.encode() + b"\r")
+            is_answered = True
+    else:
+        os.kill(child, signal.SIGKILL)
+    _child, status = os.waitpid(child, 0)
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(status), text.decode("utf-8", "replace")
+
+
+def test_declined_restore_changes_nothing_and_a_confirmed_one_restores(
+    world: World, play: Callable[..., Outcome], namespace: str, tmp_path: Path, audit: AuditLog
+) -> None:
+    given = variables(world, tmp_path)
+    made = play("slipway.gitops.backup", "-e", json.dumps(given))
+    assert made.status == 0, made.text
+    world.kubectl("-n", NAME, "patch", "configmap", "settings", "-p", '{"data":{"colour":"red","more":"x"}}')
+    audit.rewind()
+
+    status, text = at_a_terminal(given, tmp_path, "no")
+    assert status == 0, text
+    assert "Declined. Nothing was restored." in text
+    assert '-    "colour": "red"' in text and '+    "colour": "blue"' in text
+    assert [item for item in audit.writes() if NAME in (item.namespace, item.name)] == []
+
+    status, text = at_a_terminal(given, tmp_path, "yes")
+    assert status == 0, text
+    assert world.get("-n", NAME, "configmap", "settings")["data"] == {"colour": "blue"}
