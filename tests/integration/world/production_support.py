@@ -162,6 +162,10 @@ class Shop:
         text = self.production.git("show", "main:%s/kustomization.yaml" % self.production.path)
         return next(line.split()[-1].strip('"') for line in text.splitlines() if re.match(r"\s+(newTag|digest):", line))
 
+    def saved(self) -> list[str]:
+        """Return the names of production's backups."""
+        return sorted(path.name for path in (self.backups / APP / "production").glob("[!.]*"))
+
     def traces(self) -> tuple[Any, ...]:
         """Return what a run that writes nothing leaves as it is: Git, queue, disk."""
         kept = [
