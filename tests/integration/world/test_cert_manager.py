@@ -202,6 +202,40 @@ def rendered(helm: str, archive: Path) -> str:
     return "apiVersion: v1\nkind: Namespace\nmetadata: {name: %s}\n---\n%s" % (NAMESPACE, done.stdout)
 
 
+def test_g43_cert_manager_is_installed_once(installed: Outcome, world: World) -> None:
+    """The reference installed it twice: upstream's release, and again as a dependency of its own chart."""
+    images = [
+        container["image"]
+        for item in world.get("deployments", "-A")["items"]
+        for container in item["spec"]["template"]["spec"]["containers"]
+    ]
+    for component in ("controller", "cainjector", "webhook"):
+        assert images.count("quay.io/jetstack/cert-manager-%s:v%s" % (component, VERSION)) == 1
+
+
+def test_behaviour_53_staging_and_production_take_every_kind_of_solver(installed: Outcome, role: Role) -> None:
+    gateway = {"http01": {"gatewayHTTPRoute": {"parentRefs": [{"name": "web", "namespace": "gateways"}]}}}
+    name_server = {"nameserver": "192.0.2.53:53", "tsigKeyName": "acme", "tsigAlgorithm": "HMACSHA256"}
+    secret = {"tsigSecretSecretRef": {"name": "dns", "key": "key"}}
+    solvers = [
+        {"http01": {"ingress": {"ingressClassName": "traefik"}}},
+        {**gateway, "selector": {"dnsZones": ["example.com"]}},
+        {"dns01": {"rfc2136": {**name_server, **secret}}, "selector": {"dnsZones": ["example.org"]}},
+    ]
+    outcome = role("--check", **SETTINGS, cert_manager_acme_solvers=solvers, cert_manager_acme_email="ops@example.com")
+    assert outcome.status == 0, outcome.text
+    # The dry run passed the webhook, which knows the fields of every solver.
+    expected = ["ClusterIssuer letsencrypt-staging", "ClusterIssuer letsencrypt-production"]
+    assert sorted(outcome.one(ISSUERS)["created"]) == sorted(expected)
+
+
+def test_solver_with_an_unknown_field_is_refused_by_the_server(installed: Outcome, role: Role) -> None:
+    solvers = [{"http01": {"ingress": {"ingressClassName": "traefik", "clas": "x"}}}]
+    outcome = role("--check", **SETTINGS, cert_manager_acme_solvers=solvers)
+    assert outcome.status != 0
+    assert "clas" in outcome.one(ISSUERS)["msg"]
+
+
 def test_chart_that_was_replaced_is_refused(installed: Outcome, role: Role, mirror: tuple[int, Path]) -> None:
     archive = mirror[1] / ("charts.jetstack.io/charts/cert-manager-v%s.tgz" % VERSION)
     options = {**SETTINGS, "cert_manager_source": "file", "cert_manager_file": str(archive)}
@@ -210,7 +244,7 @@ def test_chart_that_was_replaced_is_refused(installed: Outcome, role: Role, mirr
     assert "is expected. Nothing was applied" in " ".join(outcome.text.split())
 
 
-def test_first_resource_is_sent_when_the_webhook_has_accepted_a_question(
+def test_g44_first_resource_is_sent_when_the_webhook_has_accepted_a_question(
     installed: Outcome, role: Role, world: World, audit: AuditLog
 ) -> None:
     kill(world)
