@@ -68,6 +68,7 @@ LAYERS = (
     ("modules/*", "module"),
     ("action/*", "action"),
     ("filter/*", "controller"),
+    ("lookup/*", "controller"),
     ("doc_fragments/*", "docs"),
 )
 
