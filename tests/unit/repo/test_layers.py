@@ -236,7 +236,7 @@ def test_file_imports_only_what_its_layer_may(path: Path) -> None:
         ("modules/health_gate.py", "from ..module_utils._kube.client import KubeClient"),
         ("action/health_gate.py", "from ..modules.health_gate import main"),
         ("modules/health_gate.py", "from ansible_collections.kubernetes.core.plugins.module_utils import common"),
-        ("lookup/release.py", "import re"),
+        ("inventory/release.py", "import re"),
     ],
 )
 def test_planted_violation_is_found(relative: str, source: str) -> None:
