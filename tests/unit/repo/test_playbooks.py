@@ -122,7 +122,8 @@ def test_tags_carry_the_name_of_their_role(role: str) -> None:
 @pytest.mark.parametrize("role", tree.roles())
 def test_role_reaches_into_no_other_folder(role: str) -> None:
     for path in (tree.ROOT / "roles" / role).rglob("*.yml"):
-        text = path.read_text(encoding="utf-8")
+        # The name of a role may begin with that of another one.
+        text = path.read_text(encoding="utf-8").replace("__%s_" % role, "")
         assert "../../" not in text, path
         others = set(re.findall(r"\b__([a-z][a-z_]*?)_", text))
         private = {name for name in tree.roles() if name != role and re.search(r"\b__%s_" % name, text)}
