@@ -1,3 +1,4 @@
+#!/bin/sh
 # Copies the home of Jenkins. A copy is kept only if the configuration was the same before and after it was taken.
 set -eu
 umask 077

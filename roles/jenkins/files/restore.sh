@@ -1,3 +1,4 @@
+#!/bin/sh
 # Brings the home of Jenkins back from a copy: the newest, or the one that BACKUP names. Jenkins must not run meanwhile.
 set -eu
 home=${HOME_FOLDER:-/jenkins-home} store=${COPIES_FOLDER:-/backup}
