@@ -61,7 +61,7 @@ BACK = {
 }
 #: One of each kind of write; the others at release size.
 GATE = {
-    "slot taken, reply unseen", "backup half written", "push accepted, reply unseen", "sync requested, reply unseen",
+    "backup half written", "push accepted, reply unseen", "sync requested, reply unseen",
     "release recorded half", "way back pushed, reply unseen",
 }  # fmt: skip
 #: After these nothing is left to be settled: nothing was begun, or everything is recorded.
