@@ -36,6 +36,6 @@ echo "${sum%% *}  $name" >"$name.sha256"
 sync
 mv "$part" "$name"
 echo "$name: $(wc -c <"$name") bytes, attempt $attempt"
-ls -1 jenkins-home-*.tgz | sort -r | tail -n "+$((KEEP + 1))" | while read -r old; do
+printf '%s\n' jenkins-home-*.tgz | sort -r | tail -n "+$((KEEP + 1))" | while read -r old; do
   rm -f "$old" "$old.sha256"
 done

@@ -3,7 +3,7 @@
 set -eu
 home=${HOME_FOLDER:-/jenkins-home} store=${COPIES_FOLDER:-/backup}
 cd "$store"
-name=${BACKUP:-$(ls -1 jenkins-home-*.tgz | sort | tail -n 1)}
+name=${BACKUP:-$(printf '%s\n' jenkins-home-*.tgz | sort | tail -n 1)}
 sha256sum -c "$name.sha256"
 # Everything is unpacked before the first old file goes.
 rm -rf "$home/.restored"
