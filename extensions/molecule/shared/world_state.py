@@ -56,6 +56,7 @@ def compare(world: Path, before: set[str]) -> list[str]:
 
 def writes(log: Path, position: int, client: str) -> Iterator[str]:
     """Yield every request since ``position`` with which such a client of a role may have stored something."""
+    time.sleep(0.5)  # an event may be written a moment after its answer was read
     rotated = log.stat().st_size < position
     with log.open("rb") as stream:
         stream.seek(0 if rotated else position)
