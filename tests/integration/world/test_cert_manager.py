@@ -121,6 +121,7 @@ def installed(role: Role, world: World, mirror: tuple[int, Path]) -> Iterator[Ou
 @pytest.mark.parametrize(
     ("options", "cause"),
     [
+        ({"cert_manager_vresion": "1.21.2"}, "did you mean 'cert_manager_version'?"),
         ({"cert_manager_version": "1.0.0"}, "knows the files of cert-manager 1.21.2 and 1.20.3, not 1.0.0"),
         ({"cert_manager_source": "somewhere"}, "value of cert_manager_source must be one of"),
         ({"cert_manager_acme_solvers": [{"http01": {"ingress": {}}}]}, "No class is assumed"),
