@@ -17,6 +17,7 @@ from ansible_collections.slipway.gitops.tests.integration.world.conftest import 
 from ansible_collections.slipway.gitops.tests.integration.world.play import Outcome
 
 HERE = Path(__file__).parent
+REPOSITORY = "ssh://slipway-git@10.244.0.1:2222/sample.git"
 COMPONENTS = {
     "argocd-application-controller",
     "argocd-applicationset-controller",
@@ -88,6 +89,19 @@ def test_second_run_writes_nothing(argocd: Callable[..., Outcome], audit: AuditL
     assert [one for one in requests if one.is_write] == []
 
 
+def test_g66_namespace_that_exists_is_not_taken_for_an_installation(
+    world: World, argocd: Callable[..., Outcome]
+) -> None:
+    """Behaviour 3."""
+    world.kubectl("create", "namespace", "argocd-g66")
+    try:
+        outcome = argocd("--check", "-e", "argocd_namespace=argocd-g66", "-e", "argocd_images=upstream")
+    finally:
+        world.kubectl("delete", "namespace", "argocd-g66", "--wait=false")
+    assert outcome.status == 0, outcome.text
+    assert "changed=1" in outcome.text
+
+
 def test_change_by_somebody_else_is_named_and_taken_back_on_demand(
     world: World, argocd: Callable[..., Outcome]
 ) -> None:
@@ -130,7 +144,10 @@ def test_password_goes_to_its_file_and_nowhere_else(
 
 
 def test_private_key_of_the_repository_is_not_shown(world: World, argocd: Callable[..., Outcome]) -> None:
-    outcome = argocd("-vvv", "--diff")
+    key = str(world.folder / "git-client/argocd_ed25519")
+    repository = {"name": "sample-repository", "url": REPOSITORY, "ssh_private_key_file": key}
+    outcome = argocd("-vvv", "--diff", "-e", json.dumps({"argocd_repositories": [repository]}))
+    assert outcome.status == 0, outcome.text
     shown = outcome.text + json.dumps(outcome.results)
     lines = (world.folder / "git-client/argocd_ed25519").read_text().splitlines()
     assert "PRIVATE KEY" in lines[0]

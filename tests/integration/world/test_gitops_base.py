@@ -165,6 +165,15 @@ def test_credential_is_kept_and_never_shown(https: Run, world: World, tmp_path: 
     assert data["password"] not in "".join(path.read_text() for path in tmp_path.glob("*.jsonl"))
 
 
+def test_private_key_of_the_repository_is_not_shown(base: Run, world: World) -> None:
+    outcome = base("-vvv", "--diff")
+    assert outcome.status == 0, outcome.text
+    shown = outcome.text + json.dumps(outcome.results)
+    lines = (world.folder / "git-client/argocd_ed25519").read_text().splitlines()
+    assert "PRIVATE KEY" in lines[0]
+    assert not [line for line in lines if line in shown]
+
+
 @pytest.mark.parametrize("misspelt", ["gitops_base_project", "gitops_base_aplications"])
 def test_misspelt_variable_is_refused(misspelt: str, base: Run) -> None:
     outcome = base(**{misspelt[len("gitops_base_") :]: []})
