@@ -50,7 +50,7 @@ def rendered(template: str, **options: Any) -> Any:
     environment = jinja2.Environment(  # noqa: S701  (YAML, not HTML)
         loader=jinja2.FileSystemLoader(ROLE / "templates"), trim_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["to_json"] = json.dumps
+    environment.filters.update(to_json=json.dumps, bool=bool)
     defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8"))
     return yaml.safe_load(environment.get_template(template).render({**defaults, **options}))
 
