@@ -21,7 +21,7 @@ INVENTORIES = sorted(path.parent.name for path in (tree.ROOT / "inventories").gl
 _SECRET_NAME = re.compile(r"(password|passphrase|token|secret|private_key|api_key)$")
 
 
-def ansible(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def ansible(program: str, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
     """Run one of Ansible's programs next to this Python, with this checkout as the collection."""
     package = importlib.import_module(tree.PACKAGE)
     root = Path(next(iter(package.__path__))).parents[2]
@@ -32,6 +32,7 @@ def ansible(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         "ANSIBLE_COLLECTIONS_PATH": str(root),
         "ANSIBLE_CONFIG": str(tree.ROOT / "scripts/lib/ansible.cfg"),
         "ANSIBLE_NOCOLOR": "1",
+        **extra,
     }
     command = [str(Path(sys.executable).parent / program), *arguments]
     return subprocess.run(
