@@ -171,6 +171,16 @@ def test_pipeline_calls_the_playbook_that_queues_and_delivers(
     ]  # fmt: skip
 
 
+def test_g72_no_password_is_in_defaults_or_in_what_the_chart_is_given() -> None:
+    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8"))
+    assert not [
+        name
+        for name, value in defaults.items()
+        if value and re.search("password|token", name) and "key_name" not in name
+    ]
+    assert "password" not in rendered("values.yml.j2", **ALL)["controller"]["admin"]
+
+
 class Home:
     """A home of Jenkins in a folder, and the scripts that copy it and bring it back."""
 
