@@ -52,7 +52,7 @@ _SETTING = re.compile(r"-e (?:'\{)?\"?([a-z_]+)\b")
 
 
 @pytest.fixture(scope="module")
-def refusals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, "Future[CompletedProcess[str]]"]]:
+def refusals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Future[CompletedProcess[str]]]]:
     """Run every playbook with its misspelt variable, two at a time, where no world and no cache is."""
     nowhere = tmp_path_factory.mktemp("nowhere")
     places = {"SLIPWAY_WORLD": str(nowhere / "world"), "SLIPWAY_CACHE": str(nowhere / "cache")}
@@ -75,7 +75,7 @@ def test_every_playbook_has_a_misspelt_variable() -> None:
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
 def test_misspelt_variable_is_refused_first(
-    playbook: str, refusals: Mapping[str, "Future[CompletedProcess[str]]"]
+    playbook: str, refusals: Mapping[str, Future[CompletedProcess[str]]]
 ) -> None:
     given, meant = MISSPELT[playbook]
     done = refusals[playbook].result()
@@ -108,7 +108,7 @@ def test_playbooks_parse_with_the_inventory(inventory: str) -> None:
 def _fits(playbook: str, inventory: str) -> bool:
     """Whether a playbook is run on an inventory: production is not in the one of staging."""
     of = next((name for name in _ENVIRONMENTS if playbook.endswith("_" + name)), inventory)
-    return inventory == "local" or of == inventory
+    return inventory in ("local", of)
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
