@@ -57,6 +57,7 @@ def accounts(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     def bring(state: str) -> Outcome:
         values = {
             "rbac_hosts": "sample_local",
+            "rbac_purposes": ["status", "deploy", "production"],
             "rbac_namespace": NAMESPACE,
             "rbac_kubeconfig_folder": str(folder),
             "rbac_manifests_folder": str(folder / "manifests"),
@@ -80,7 +81,7 @@ def accounts(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def test_files_are_for_their_owner_only_and_grant_no_wildcard(accounts: Path) -> None:
-    for purpose in ("status", "deploy"):
+    for purpose in ("status", "production", "deploy"):
         file = accounts / ("sample-local-%s.yml" % purpose)
         assert file.stat().st_mode & 0o777 == 0o600
         objects = list(yaml.safe_load_all((accounts / "manifests" / (file.stem + ".yaml")).read_text()))
@@ -119,6 +120,18 @@ def test_right_that_status_lacks_stops_a_delivery_before_any_change(
     for verb in ("watch", "patch", "update"):
         assert "%s applications" % verb in text, outcome.text
     assert audit.writes() == []
+
+
+@pytest.mark.parametrize("purpose, is_complete", [("production", True), ("deploy", False)])
+def test_plan_says_what_it_may_not_compare(
+    purpose: str, is_complete: bool, accounts: Path, play: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    name = "sample-local-" + purpose
+    identity = {"deploy_kubeconfig": str(accounts / (name + ".yml")), "deploy_context": name}
+    values = {"deploy_hosts": "sample_local", "deploy_release": "3", "deploy_plan_folder": str(tmp_path), **identity}
+    outcome = play("slipway.gitops.deploy_staging", "--tags", "deploy_plan", "-e", json.dumps(values))
+    assert outcome.status == 0, outcome.text
+    assert ("a right is missing" not in outcome.text) is is_complete, outcome.text
 
 
 @pytest.fixture(scope="module")
