@@ -19,6 +19,14 @@ import yaml
 from ansible_collections.slipway.gitops.tests.integration.world.play import CHECKOUT, Outcome, run_playbook
 
 PROVIDERS = pytest.mark.parametrize("provider", ["kind", "minikube"])
+
+
+def one_of(provider: str) -> pytest.MarkDecorator:
+    """Return the parameter for what both do by the same tasks: one of them, both at release size."""
+    is_full = os.environ.get("SLIPWAY_TEST_SIZE") == "full"
+    return pytest.mark.parametrize("provider", ["kind", "minikube"] if is_full else [provider])
+
+
 BOOK = str(CHECKOUT / "tests/integration/lifecycle/bootstrap.yml")
 #: What only asks.
 _LOOKS = ("version", "info", "get", "ps", "profile list", "addons list", "update-context")
@@ -128,7 +136,7 @@ def test_stand_in_cluster_is_made_once_started_and_removed(machine: StandIns, pr
     assert not machine.world.exists()
 
 
-@PROVIDERS
+@one_of("minikube")
 def test_stand_in_cluster_of_somebody_else_is_used_and_stays(machine: StandIns, provider: str) -> None:
     theirs = {"nodes": 1, "version": "1.34.0", "uid": "theirs", "running": True, "addons": []}
     machine.set(cluster=theirs)
@@ -167,7 +175,7 @@ def test_missing_program_and_dead_daemon_are_named_before_any_change(machine: St
     assert not machine.world.exists()
 
 
-@PROVIDERS
+@one_of("kind")
 def test_options_reach_the_program_and_nothing_is_changed_in_place(machine: StandIns, provider: str) -> None:
     machine.bring(nodes=3, kubernetes_version="1.33.4", ingress=True)
     assert machine.cluster and (machine.cluster["nodes"], machine.cluster["version"]) == (3, "1.33.4")
