@@ -6,9 +6,9 @@ Usage::
     world_state.py keep WORLD FILE        keep the list of all objects, one line each
     world_state.py compare WORLD FILE     fail unless the cluster holds exactly those again
     world_state.py mark WORLD FILE        keep how far the audit log is
-    world_state.py unwritten WORLD FILE [CLIENT]   fail if a role's client has written anything since
+    world_state.py unwritten WORLD FILE [ABOUT]    fail if a role's client has written anything since
 
-WORLD is the folder of the local world, CLIENT a part of the User-Agent: only such clients count then.
+WORLD is the folder of the local world. ABOUT is a part of the address or of the User-Agent: only such requests count then.
 """
 
 from __future__ import annotations
@@ -54,16 +54,17 @@ def compare(world: Path, before: set[str]) -> list[str]:
         time.sleep(1)
 
 
-def writes(log: Path, position: int, client: str) -> Iterator[str]:
-    """Yield every request since ``position`` with which such a client of a role may have stored something."""
+def writes(log: Path, position: int, about: str) -> Iterator[str]:
+    """Yield every request since ``position`` about this with which a role's client may have stored something."""
     time.sleep(0.5)  # an event may be written a moment after its answer was read
     rotated = log.stat().st_size < position
     with log.open("rb") as stream:
         stream.seek(0 if rotated else position)
         lines = stream.read().split(b"\n")[:-1]
     for event in map(json.loads, filter(None, lines)):
-        if event.get("stage") in ("ResponseComplete", "Panic") and _is_write(event) and client in event["userAgent"]:
-            yield "%s %s by %s" % (event["verb"], event.get("requestURI", ""), event.get("userAgent", ""))
+        told = "%s %s by %s" % (event["verb"], event.get("requestURI", ""), event.get("userAgent", ""))
+        if event.get("stage") in ("ResponseComplete", "Panic") and _is_write(event) and about in told:
+            yield told
 
 
 def _is_write(event: dict[str, Any]) -> bool:
@@ -84,7 +85,7 @@ def _said(command: list[str]) -> str:
     return done.stdout if done.returncode == 0 else sys.exit(done.stderr.strip())
 
 
-def main(what: str, folder: str, kept: str, client: str = "") -> None:
+def main(what: str, folder: str, kept: str, about: str = "") -> None:
     """Do what was asked for; end with a message on failure."""
     world, file = Path(folder), Path(kept)
     log = world / "logs/audit.log"
@@ -94,7 +95,7 @@ def main(what: str, folder: str, kept: str, client: str = "") -> None:
         file.write_text(str(log.stat().st_size), encoding="utf-8")
     else:
         told = file.read_text(encoding="utf-8")
-        found = compare(world, set(told.splitlines())) if what == "compare" else list(writes(log, int(told), client))
+        found = compare(world, set(told.splitlines())) if what == "compare" else list(writes(log, int(told), about))
         sys.exit("\n".join(found) or 0)
 
 
