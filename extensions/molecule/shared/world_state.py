@@ -8,7 +8,8 @@ Usage::
     world_state.py mark WORLD FILE        keep how far the audit log is
     world_state.py unwritten WORLD FILE [ABOUT]    fail if a role's client has written anything since
 
-WORLD is the folder of the local world. ABOUT is a part of the address or of the User-Agent: only such requests count then.
+WORLD is the folder of the local world. ABOUT is a part of the address or of the User-Agent:
+only such requests count then.
 """
 
 from __future__ import annotations
