@@ -41,8 +41,10 @@ class Container:
 class World:
     """The local world, asked with its own tools."""
 
-    def __init__(self, tools: env.Environment) -> None:
+    def __init__(self, tools: env.Environment, host: str = HOST) -> None:
         self.tools = tools
+        #: The host of the local inventory, that is the environment, that questions are about.
+        self.host = host
         self.facts: Mapping[str, Any] = {}
 
     def playbook(self, name: str, log: Path, *arguments: str) -> int:
@@ -51,9 +53,9 @@ class World:
         return self.tools.run(command, name, log=log)
 
     def module(self, name: str, /, **arguments: Any) -> dict[str, Any]:
-        """Run one module for the sample's environment and return its result. Raises RuntimeError."""
+        """Run one module for the environment and return its result. Raises RuntimeError."""
         command = [
-            self.tools.program("ansible"), HOST, "-i", self.tools.inventory(INVENTORY),
+            self.tools.program("ansible"), self.host, "-i", self.tools.inventory(INVENTORY),
             "-m", name, "-a", json.dumps(arguments),
         ]  # fmt: skip
         variables = dict(
@@ -64,7 +66,7 @@ class World:
         )
         try:
             answer = json.loads(done.stdout[done.stdout.index("{") :])
-            result: dict[str, Any] = answer["plays"][0]["tasks"][0]["hosts"][HOST]
+            result: dict[str, Any] = answer["plays"][0]["tasks"][0]["hosts"][self.host]
         except (ValueError, LookupError) as error:
             raise RuntimeError("%s gave no result: %s" % (name, (done.stderr or done.stdout).strip()[-500:])) from error
         if done.returncode:
