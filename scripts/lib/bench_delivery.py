@@ -3,30 +3,22 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import tempfile
-import time
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Mapping
 
-from . import console, places, world
+from . import bench_steps, bench_way_back, console, places, world
 from .bench_floor import Floor, FloorTimes, Site
 from .bench_paths import Player, agents_of
+from .bench_steps import EDIT, GATE, SYNC, Report, Step
+from .bench_way_back import WayBack
 from .measures import Findings, Series, Target
 
 ENVIRONMENT = "bench"
 VERSIONS = ("1", "2", "3")
 #: The goal: at most so many times the floor, plus so many seconds.
 TIMES, PLUS_S = 1.3, 0.5
-
-EDIT, SYNC, GATE = (
-    "Set the image, commit and push",
-    "Wait until Argo CD synced the commit",
-    "Judge the release by what runs",
-)
 
 
 @dataclass(frozen=True)
@@ -65,31 +57,29 @@ class Delivery:
             "deploy_environments": [ENVIRONMENT],
             "deploy_queue_path": str(queue),
         }
+        self._shared, self._queue = shared, queue
         if queue.exists():  # a benchmark that was cut short leaves its hold
-            shared.module("slipway.gitops.deploy_queue", state="resumed", environment=ENVIRONMENT, path=str(queue))
+            self.resume()
+
+    def resume(self) -> None:
+        """Lift pause and hold."""
+        self._shared.module(
+            "slipway.gitops.deploy_queue", state="resumed", environment=ENVIRONMENT, path=str(self._queue)
+        )
+
+    def run(self, version: str) -> Report:
+        """Deliver one version, however that ends."""
+        return bench_steps.deliver(self._tools, {**self._variables, "deploy_release": version})
 
     def deliver(self, version: str, floor: Floor) -> DeliveryTimes:
         """Deliver one version and return its times. Raises RuntimeError when it was not verified."""
-        variables = json.dumps({**self._variables, "deploy_release": version})
-        command = [
-            self._tools.program("ansible-playbook"), "slipway.gitops.deploy_staging",
-            "-i", self._tools.inventory(world.INVENTORY), "-e", variables,
-        ]  # fmt: skip
-        quiet = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"}
         self._player.audit.rewind()
-        started = time.time()
-        done = subprocess.run(
-            command, env={**self._tools.variables, **quiet}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=600, check=False,
-        )  # fmt: skip
-        ended = time.time()
-        log = places.logs("bench") / "delivery.json"
-        log.write_text(done.stdout, encoding="utf-8")
-        if done.returncode:
-            raise RuntimeError("the delivery of %s did not succeed; its report is %s %s" % (version, log, done.stderr))
-        steps = _steps(done.stdout)
-        self._refuse_other_paths(steps, floor)
-        return _times(steps, started, ended, floor.landed())
+        report = self.run(version)
+        if report.status:
+            log = places.logs("bench") / "delivery.json"
+            raise RuntimeError("the delivery of %s did not succeed; its report is %s" % (version, log))
+        self._refuse_other_paths(report.last(), floor)
+        return _times(report, floor.landed())
 
     def _refuse_other_paths(self, steps: Mapping[str, Step], floor: Floor) -> None:
         """Hold the run against its claim: one new commit, judged live, all of it in-process."""
@@ -103,46 +93,21 @@ class Delivery:
             raise RuntimeError("the delivery did not take the path it claims: the API server saw %s" % sorted(seen))
 
 
-@dataclass(frozen=True)
-class Step:
-    """One task of the run: when it began and ended (seconds since 1970), and its result."""
-
-    began: float
-    ended: float
-    result: Mapping[str, Any]
-
-
-def _steps(text: str) -> dict[str, Step]:
-    """Return the last task of each name that was not skipped; what was printed before the report is passed over."""
-    report = json.loads(text[text.index("\n{\n") + 1 if not text.startswith("{\n") else 0 :])
-    found = {}
-    for task in (task for play in report["plays"] for task in play["tasks"]):
-        result = (task["hosts"] or {}).get(world.HOST)
-        if result and not result.get("skipped"):
-            duration = task["task"]["duration"]
-            name = task["task"]["name"].rsplit(" : ", 1)[-1]
-            found[name] = Step(_moment(duration["start"]), _moment(duration["end"]), result)
-    return found
-
-
-def _moment(text: str) -> float:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-
-
-def _times(steps: Mapping[str, Step], started: float, ended: float, landed: float) -> DeliveryTimes:
+def _times(report: Report, landed: float) -> DeliveryTimes:
+    steps = report.last()
     edit, sync, gate = steps[EDIT], steps[SYNC], steps[GATE]
     window = float(gate.result["stable_window"])
     verified = gate.ended - window
     return DeliveryTimes(
-        before=edit.began - started,
+        before=edit.began - report.began,
         edit=edit.ended - edit.began,
         sync=sync.ended - edit.ended,
         gate=verified - sync.ended,
         verified=verified - edit.began,
         from_landing=verified - landed,
         window=window,
-        after=ended - gate.ended,
-        whole=ended - started,
+        after=report.ended - gate.ended,
+        whole=report.ended - report.began,
     )
 
 
@@ -156,10 +121,11 @@ def delivery_part(player: Player, shared: world.World, rounds: int) -> Findings:
             floor.settle(floor.version())
             delivery = Delivery(player, shared, site)
             by_hand, by_role = _measure(floor, delivery, rounds)
+            backwards = bench_way_back.measure(delivery.run, delivery.resume, floor, rounds)
         finally:
             _remove_application(shared, site)
             floor.remove_namespace()
-    return _findings(by_hand, by_role)
+    return _findings(by_hand, by_role, backwards)
 
 
 def _measure(floor: Floor, delivery: Delivery, rounds: int) -> tuple[list[FloorTimes], list[DeliveryTimes]]:
@@ -212,7 +178,7 @@ def _remove_application(shared: world.World, site: Site) -> None:
     )
 
 
-def _findings(by_hand: list[FloorTimes], by_role: list[DeliveryTimes]) -> Findings:
+def _findings(by_hand: list[FloorTimes], by_role: list[DeliveryTimes], backwards: list[WayBack]) -> Findings:
     hand = {
         "pushed": "floor: git push",
         "synced": "floor: synced and healthy in Argo CD",
@@ -236,11 +202,14 @@ def _findings(by_hand: list[FloorTimes], by_role: list[DeliveryTimes]) -> Findin
         for name, title in titles.items():
             values = [getattr(item, name) for item in times]
             series.append(Series(title, "s", values, name not in ("verified", "window", "whole")))
+    series += bench_way_back.series(backwards)
     found = {item.title: item.median for item in series}
     limit = TIMES * found[FLOOR] + PLUS_S
     text = "delivery at most %g times the floor plus %g s" % (TIMES, PLUS_S)
     reached = "%.2f s, limit %.2f s (%.2f times the floor)" % (found[ROLE], limit, found[ROLE] / found[FLOOR])
-    return Findings("A whole delivery", _HOW, series, [Target(text, reached, found[ROLE] <= limit, True)])
+    forward = Target(text, reached, found[ROLE] <= limit, True)
+    back = bench_way_back.targets(found[bench_way_back.TITLE], found[ROLE])
+    return Findings("A whole delivery", _HOW, series, [forward, *back])
 
 
 FLOOR, ROLE = "floor, push to verified", "delivery, push to verified, window not counted"
@@ -248,5 +217,6 @@ _HOW = (
     "By one clock, interleaved, the same edit of the same application. Floor: from the start of git push in a prepared "
     "clone until Application, Deployment and HTTP, asked every 50 ms, all show the commit. Delivery: from the start of "
     "the task that fetches, edits, commits and pushes until the end of the gate, less its stability window; so it "
-    "includes what the floor prepares before its clock starts"
+    "includes what the floor prepares before its clock starts. Way back: a release that crashes at its start, from the "
+    "end of the gate that it failed until the end of the gate that the release before passes, less its window"
 )
