@@ -28,7 +28,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _say(url: str) -> Any:
+def say(url: str) -> Any:
     """Ask a server on loopback; its certificate is its own business here."""
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
@@ -99,14 +99,14 @@ def test_g64_port_forwards_of_other_people_survive_up_and_down(
     desk: Desk, others: list[tuple[subprocess.Popen[bytes], int]]
 ) -> None:
     ours = desk.pids(desk.bring("present"))
-    assert _say("https://127.0.0.1:%d/api/version" % desk.ports["argocd"])["Version"]
-    assert _say("http://127.0.0.1:%d/version" % desk.ports["sample"])["version"]
+    assert say("https://127.0.0.1:%d/api/version" % desk.ports["argocd"])["Version"]
+    assert say("http://127.0.0.1:%d/version" % desk.ports["sample"])["version"]
     desk.bring("absent")
     assert [pid for pid in ours.values() if look(pid)] == []
     assert not desk.folder.exists()
     assert [process.poll() for process, _local in others] == [None, None]
-    assert _say("https://127.0.0.1:%d/api/version" % others[0][1])["Version"]
-    assert _say("http://127.0.0.1:%d/version" % others[1][1])["version"]
+    assert say("https://127.0.0.1:%d/api/version" % others[0][1])["Version"]
+    assert say("http://127.0.0.1:%d/version" % others[1][1])["version"]
 
 
 def test_second_run_changes_nothing_and_a_dead_one_is_begun_again(desk: Desk) -> None:
@@ -118,7 +118,7 @@ def test_second_run_changes_nothing_and_a_dead_one_is_begun_again(desk: Desk) ->
     healed = desk.bring("present")
     assert [change.split(":")[-1] for change in healed.one(KEPT)["changes"]] == [" its process has ended"]
     assert desk.pids(healed)["sample"] == first["sample"]
-    assert _say("https://127.0.0.1:%d/api/version" % desk.ports["argocd"])["Version"]
+    assert say("https://127.0.0.1:%d/api/version" % desk.ports["argocd"])["Version"]
 
 
 def test_pods_that_were_replaced_are_found_again(desk: Desk, world: World) -> None:
@@ -126,7 +126,7 @@ def test_pods_that_were_replaced_are_found_again(desk: Desk, world: World) -> No
     world.kubectl("-n", "sample", "delete", "pod", "--all", "--wait=false")
     world.kubectl("-n", "sample", "rollout", "status", "deployment/sample", "--timeout=60s")
     desk.bring("present")
-    assert _say("http://127.0.0.1:%d/version" % desk.ports["sample"])["version"]
+    assert say("http://127.0.0.1:%d/version" % desk.ports["sample"])["version"]
 
 
 def test_check_mode_begins_nothing(desk: Desk) -> None:

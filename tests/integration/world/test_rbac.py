@@ -22,6 +22,7 @@ from ansible_collections.slipway.gitops.plugins.module_utils._errors import Forb
 from ansible_collections.slipway.gitops.tests.integration.world.audit import AuditLog
 from ansible_collections.slipway.gitops.tests.integration.world.conftest import INVENTORY, World
 from ansible_collections.slipway.gitops.tests.integration.world.play import CHECKOUT, Outcome, run_playbook
+from ansible_collections.slipway.gitops.tests.integration.world.test_access import Desk, say
 
 NAMESPACE = "rbac-test"
 GOLDEN = Path(__file__).parent / "golden"
@@ -57,7 +58,7 @@ def accounts(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     def bring(state: str) -> Outcome:
         values = {
             "rbac_hosts": "sample_local",
-            "rbac_purposes": ["status", "deploy", "production"],
+            "rbac_purposes": ["access", "status", "deploy", "production"],
             "rbac_namespace": NAMESPACE,
             "rbac_kubeconfig_folder": str(folder),
             "rbac_manifests_folder": str(folder / "manifests"),
@@ -81,7 +82,7 @@ def accounts(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def test_files_are_for_their_owner_only_and_grant_no_wildcard(accounts: Path) -> None:
-    for purpose in ("status", "production", "deploy"):
+    for purpose in ("access", "status", "production", "deploy"):
         file = accounts / ("sample-local-%s.yml" % purpose)
         assert file.stat().st_mode & 0o777 == 0o600
         objects = list(yaml.safe_load_all((accounts / "manifests" / (file.stem + ".yaml")).read_text()))
@@ -120,6 +121,22 @@ def test_right_that_status_lacks_stops_a_delivery_before_any_change(
     for verb in ("watch", "patch", "update"):
         assert "%s applications" % verb in text, outcome.text
     assert audit.writes() == []
+
+
+def test_behaviour_6_port_forwards_are_begun_under_their_account(
+    accounts: Path, world: World, play: Callable[..., Outcome], tmp_path: Path, audit: AuditLog
+) -> None:
+    desk = Desk(world, play, tmp_path)
+    desk.kubeconfig = str(accounts / "sample-local-access.yml")
+    try:
+        desk.bring("present")
+        assert say("http://127.0.0.1:%d/version" % desk.ports["sample"])["version"]
+        assert say("https://127.0.0.1:%d/api/version" % desk.ports["argocd"])["Version"]
+    finally:
+        desk.bring("absent")
+    user = "system:serviceaccount:%s:sample-local-access" % NAMESPACE
+    sent = {(item.verb, item.resource) for item in audit.requests() if item.user == user and item.code < 400}
+    assert sent == {("get", "services"), ("list", "pods"), ("get", "pods"), ("create", "pods")}
 
 
 @pytest.mark.parametrize("purpose, is_complete", [("production", True), ("deploy", False)])
