@@ -92,6 +92,7 @@ def make_site(world: World, folder: Path, overlay: str, port: int, prefix: str =
     site.push_by_hand("1")
     site.variables = {
         "deploy_environment": "local",
+        "deploy_environments": ["local"],
         "deploy_verify_image": False,
         "deploy_application": name,
         "deploy_argocd_application": name,
