@@ -192,7 +192,9 @@ options:
     type: str
     choices: [transient, busy, fenced, permanent, unhealthy, corrupt]
   reason:
-    description: Why, in one line. Required for V(paused) and V(held), and with O(force).
+    description:
+      - Why, in one line. It is kept with the event, for a new entry with its first one.
+      - Required for V(paused) and V(held), and with O(force).
     type: str
   hold_scope:
     description:

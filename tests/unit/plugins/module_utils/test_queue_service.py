@@ -45,6 +45,13 @@ def test_a_version_is_data(queue: Queue, version: str) -> None:
     assert [entry["version"] for entry in queue.staging()["waiting"]] == ["other"]
 
 
+def test_the_reason_of_a_delivery_is_kept_in_its_first_event(queue: Queue) -> None:
+    queue.claim("1", reason="BREAK GLASS: checkout is down")
+    first, claimed = queue.staging()["events"]
+    assert (first["after"], first["reason"]) == ("queued", "BREAK GLASS: checkout is down")
+    assert (claimed["after"], claimed["reason"]) == ("claimed", "")
+
+
 def test_environment_names_are_case_folded(queue: Queue) -> None:
     queue.enqueue(environment="Prod")
     assert queue.enqueue("2", environment="prod")["seq"] == 2
