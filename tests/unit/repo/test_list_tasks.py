@@ -5,34 +5,45 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Mapping
 
 import pytest
 
 from ansible_collections.slipway.gitops.tests.unit.repo import tree
-from ansible_collections.slipway.gitops.tests.unit.repo.test_playbooks import ansible
+from ansible_collections.slipway.gitops.tests.unit.repo.test_playbooks import PLAYBOOKS, ansible
 
 GOLDEN = tree.ROOT / "tests/unit/fixtures/tasks"
 #: SLIPWAY_TEST_WRITE=1 writes the files again; look at the difference before committing it.
 WRITE = bool(os.environ.get("SLIPWAY_TEST_WRITE"))
-PLAYBOOKS = ("deploy_production", "deploy_staging", "promote", "resume", "rollback")
 
 
-def listed(playbook: str) -> str:
-    """Return what --list-tasks says, without the lines that hold a path."""
-    done = ansible("ansible-playbook", "--list-tasks", "-i", "inventories/local/hosts", "slipway.gitops." + playbook)
+@pytest.fixture(scope="module")
+def listed() -> Mapping[str, str]:
+    """Return what --list-tasks says of every playbook, in one run, without the lines that hold a path."""
+    names = ["slipway.gitops." + name for name in PLAYBOOKS]
+    done = ansible("ansible-playbook", "--list-tasks", "-i", "inventories/local/hosts", *names)
     assert done.returncode == 0, done.stderr
-    lines = [line.rstrip().replace("\t", "  ") for line in done.stdout.splitlines()]
-    return "\n".join(line for line in lines if line and not line.startswith("playbook:")) + "\n"
+    found: dict[str, list[str]] = {}
+    for line in done.stdout.replace("\t", "  ").splitlines():
+        if line.startswith("playbook:"):
+            tasks = found[Path(line).stem] = []
+        elif line.strip():
+            tasks.append(line.rstrip())
+    return {name: "\n".join(lines) + "\n" for name, lines in found.items()}
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
-def test_tasks_and_tags_are_the_recorded_ones(playbook: str) -> None:
+def test_tasks_and_tags_are_the_recorded_ones(playbook: str, listed: Mapping[str, str]) -> None:
     golden = Path(GOLDEN / (playbook + ".txt"))
-    found = listed(playbook)
+    found = listed[playbook]
     if WRITE:
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(found, encoding="utf-8")
     assert found == golden.read_text(encoding="utf-8"), "SLIPWAY_TEST_WRITE=1 writes it again"
+
+
+def test_nothing_else_is_recorded() -> None:
+    assert sorted(path.stem for path in GOLDEN.iterdir()) == PLAYBOOKS
 
 
 def test_the_guard_and_the_plan_come_before_the_transaction() -> None:
