@@ -255,9 +255,14 @@ def test_g44_first_resource_is_sent_when_the_webhook_has_accepted_a_question(
 
 
 def kill(world: World) -> None:
-    """Take the controllers away at once, so that nobody gives a lease back, and the webhook's certificate."""
+    """Take the controllers away, the cainjector too fast to give its lease back, and the webhook's certificate."""
     for kind in ("deployments", "replicasets"):
         world.kubectl("delete", kind, "--all", "-n", NAMESPACE, "--cascade=orphan")
+    (pod,) = world.get("pods", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=cainjector")["items"]
+    container = pod["status"]["containerStatuses"][0]["containerID"].removeprefix("containerd://")
+    socket = "/run/slipway-gitops/%s/containerd.sock" % world.folder.name
+    command = ["ctr", "--address", socket, "--namespace", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", container]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
     world.kubectl("delete", "pods", "--all", "-n", NAMESPACE, "--force", "--grace-period=0")
     world.kubectl("delete", "secret", "cert-manager-webhook-ca", "-n", NAMESPACE)
     for kind in ("validatingwebhookconfiguration", "mutatingwebhookconfiguration"):
