@@ -186,7 +186,10 @@ def _scenario(run: Run, name: str) -> None:
     """Run one scenario. One that met no host has tested nothing and fails."""
     what = "molecule %s" % name
     console.say("  " + what)
-    extra = {"MOLECULE_EPHEMERAL_DIRECTORY": str(places.cache() / "molecule" / name)}
+    folder = places.cache() / "molecule" / name
+    # Molecule notes there that it has prepared, and would not do it again in another run.
+    shutil.rmtree(folder, ignore_errors=True)
+    extra = {"MOLECULE_EPHEMERAL_DIRECTORY": str(folder)}
     command = ["molecule", "test", "--scenario-name", name]
     status = run.tools.run(command, what, log=run.log(what), extra=extra)
     said = run.log(what).read_text(errors="replace")
