@@ -15,7 +15,7 @@ from .measures import Series, Target
 CRASHES = "4"
 #: The goals, without the stability window: seconds in the local world, and so many times the way forward.
 LIMIT_S, TIMES = 20.0, 1.5
-TITLE = "way back: failed gate to the release before verified, window not counted"
+TITLE = "way back: failed gate to verified, window not counted"
 
 
 @dataclass(frozen=True)
