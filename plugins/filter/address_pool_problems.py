@@ -45,7 +45,7 @@ options:
 EXAMPLES = r"""
 - name: Refuse pools that cannot work
   ansible.builtin.assert:
-    that: pools | slipway.gitops.address_pool_problems == {'errors': [], 'warnings': []}
+    that: "pools | slipway.gitops.address_pool_problems == {'errors': [], 'warnings': []}"
   vars:
     pools:
       - name: office

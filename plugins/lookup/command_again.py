@@ -5,14 +5,6 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shlex
-from typing import Any, Iterable, Mapping, Optional
-
-from ansible import context
-from ansible.plugins.lookup import LookupBase
-
 DOCUMENTATION = r"""
 name: command_again
 short_description: Tell how to run this playbook once more, with other variables
@@ -42,6 +34,14 @@ _raw:
   sample:
     - ansible-playbook slipway.gitops.deploy_production -i inventories/production -e deploy_confirm=9f86d0
 """
+
+import json
+import re
+import shlex
+from typing import Any, Iterable, Mapping, Optional
+
+from ansible import context
+from ansible.plugins.lookup import LookupBase
 
 _SECRET = re.compile(r"(password|passphrase|token|secret|private_key|api_key)$", re.IGNORECASE)
 _MASKED = "..."

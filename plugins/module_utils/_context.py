@@ -61,7 +61,7 @@ class Answer(NamedTuple):
     trouble: str = ""
 
 
-def _nobody(prompt: str, timeout_s: int) -> Answer:
+def _nobody(_prompt: str, _timeout_s: int) -> Answer:
     """Stand for a person where there is no terminal."""
     return Answer(None, "this task has no terminal")
 

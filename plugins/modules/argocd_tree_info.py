@@ -186,7 +186,11 @@ applications:
       description: Where it is defined.
       type: str
   sample:
-    - {name: shop-staging, namespace: argocd, project: team, parent: argocd/environments, origin: argocd/staging.yaml of ssh://git@git.example.com/team/deploy.git}
+    - name: shop-staging
+      namespace: argocd
+      project: team
+      parent: argocd/environments
+      origin: argocd/staging.yaml of ssh://git@git.example.com/team/deploy.git
 problems:
   description: What has to be put right.
   returned: when they could be followed

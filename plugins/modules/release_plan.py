@@ -310,8 +310,9 @@ plan:
     problems:
       description:
         - What a person should look at first, as C(code) and C(message). C(dry_run_refused) is what the API server would
-          refuse, C(dry_run_unsupported) what a webhook keeps it from trying, C(not_there_yet) what lacks its namespace or kind, C(build_failed_before) a state in Git that does not
-          build without the edit, C(not_reproducible) a chart that no plan can be confirmed of.
+          refuse, C(dry_run_unsupported) what a webhook keeps it from trying, C(not_there_yet) what lacks its namespace
+          or kind, C(build_failed_before) a state in Git that does not build without the edit, C(not_reproducible) a
+          chart that no plan can be confirmed of.
       type: list
     shown:
       description: What was given as O(shown).

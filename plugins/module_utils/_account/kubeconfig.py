@@ -10,7 +10,10 @@ import json
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional
 
-import yaml
+try:
+    import yaml
+except ImportError:  # named by the entry's list of libraries before any use
+    yaml = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,15 @@ import posixpath
 from dataclasses import dataclass
 from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
-import yaml
-
 from .._errors import InvalidInput
 from .project import allows_namespace, matches, refusals
 from .schema import Schema, unknown_fields
 from .spec import sources
+
+try:
+    import yaml
+except ImportError:  # named by the entry's list of libraries before any use
+    yaml = None  # type: ignore[assignment]
 
 MANAGER = "slipway.gitops"
 TRACKING = "argocd.argoproj.io/tracking-id"

@@ -110,7 +110,7 @@ def open_backup(store: Store, place: Place, name: str) -> Backup:
         backup = Backup(place, name, manifest, files)
         if not backup.live:
             raise BackupError("there is no object in it")
-        _ = backup.argocd
+        list(backup.argocd)  # refuses what it cannot read
     except BackupError as error:
         raise corrupt(store, place, name, str(error)) from error
     return backup

@@ -126,7 +126,7 @@ class Renderer:
         """Return what the program says about itself, in one word."""
         arguments = ["version", "--short"] if kind == "helm" else ["version"]
         done = self._run(kind, arguments, None, None)
-        return done.out.strip().split("\n")[0][:60]
+        return done.out.strip().split("\n", maxsplit=1)[0][:60]
 
     @staticmethod
     def _component_folders(tree: str, source: Source) -> list[str]:

@@ -239,7 +239,7 @@ def at_a_terminal(shop: Shop, playbook: str, answer: str, **variables: Any) -> t
     text, asked, deadline = b"", False, time.monotonic() + 120
     try:
         while time.monotonic() < deadline:
-            ready, _, _ = select.select([terminal], [], [], 0.2)
+            ready = select.select([terminal], [], [], 0.2)[0]
             try:
                 got = os.read(terminal, 65536) if ready else b""
             except OSError:  # the other side is closed

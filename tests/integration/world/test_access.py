@@ -80,7 +80,7 @@ def desk(world: World, play: Callable[..., Outcome], tmp_path: Path) -> Iterator
 @pytest.fixture
 def others(world: World) -> Iterator[list[tuple[subprocess.Popen[bytes], int]]]:
     """Two port-forwards that other people began by hand, to the same places, with the same program."""
-    kubectl = next(world.tools.glob("kubectl-*/kubectl"))
+    kubectl = sorted(world.tools.glob("kubectl-*/kubectl"))[0]
     begun = []
     for namespace, target, port in (("argocd", "service/argocd-server", 443), ("sample", "deployment/sample", 8080)):
         local = _free_port()

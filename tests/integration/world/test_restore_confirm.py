@@ -52,7 +52,7 @@ def at_a_terminal(given: dict[str, Any], folder: Path, answer: str) -> tuple[int
         os.execve(program, command, settings)  # noqa: S606
     text, is_answered, deadline = b"", False, time.monotonic() + 90
     while time.monotonic() < deadline:
-        ready, _, _ = select.select([terminal], [], [], 0.2)
+        ready = select.select([terminal], [], [], 0.2)[0]
         try:
             text += os.read(terminal, 65536) if ready else b""
         except OSError:  # the other side is closed

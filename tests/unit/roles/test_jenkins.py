@@ -18,6 +18,13 @@ ROOT = Path(__file__).parents[3]
 ROLE = ROOT / "roles/jenkins"
 KEYS = yaml.safe_load((ROOT / "tests/unit/fixtures/jenkins/chart-values.yaml").read_text(encoding="utf-8"))
 TYPES = {"string": str, "integer": int, "boolean": bool, "list": list, "mapping": dict}
+
+
+def _is_a(value: Any, kind: str) -> bool:
+    """Whether a value has the type of a key; true and false are no numbers."""
+    return isinstance(value, TYPES[kind]) and isinstance(value, bool) is (kind == "boolean")
+
+
 #: Every option in use, so that every line of the template is there.
 ALL = {
     "jenkins_image": "registry.example.com:5000/ci/jenkins:2.516.2-jdk21",
@@ -64,7 +71,7 @@ def strangers(values: Mapping[str, Any], known: Mapping[str, Any], path: str = "
             found.append(path + key)
         elif isinstance(kind, dict):
             found += strangers(value, kind, path + key + ".") if isinstance(value, dict) else [path + key]
-        elif kind != "null" and type(value) is not TYPES[kind]:
+        elif kind != "null" and not _is_a(value, kind):
             found.append("%s%s: %s, not %s" % (path, key, type(value).__name__, kind))
     return found
 
@@ -139,7 +146,7 @@ def test_pipeline_has_nothing_that_helm_or_configuration_as_code_would_fill_in()
 )
 def test_pipeline_accepts_a_tag_and_a_hash_only(release: str, confirm: str, accepted: bool) -> None:
     patterns = re.findall(r"params\.(\w+) ==~ /(.+?)/\)", script())
-    assert [name for name, _ in patterns] == ["RELEASE", "CONFIRM"]
+    assert [name for name, _pattern in patterns] == ["RELEASE", "CONFIRM"]
     given = {"RELEASE": release, "CONFIRM": confirm}
     assert all(re.fullmatch(pattern, given[name]) for name, pattern in patterns) is accepted
 

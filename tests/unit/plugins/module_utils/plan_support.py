@@ -109,9 +109,10 @@ class FakeKube:
 
     def _note(self, verb: str, path: str) -> None:
         self.asked.append((verb, path))
-        error = self.refusal(verb, path) if self.refusal else None
-        if error:
-            raise error
+        if self.refusal:
+            error = self.refusal(verb, path)
+            if error is not None:
+                raise error
 
 
 def application(**source: Any) -> dict[str, Any]:

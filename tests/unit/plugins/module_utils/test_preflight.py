@@ -114,7 +114,7 @@ def test_g79_a_name_proves_nothing(cluster: FakeForgetfulCluster, context: str) 
     """The context may be called anything: the same pins let the same cluster pass and refuse any other."""
     pinned = {"uid": UID, "server": SERVER, "require_pinned": True}
     assert preflight(cluster, context=context, **pinned)["cluster"]["uid"] == UID
-    error = refused(cluster, context=context, **dict(pinned, uid="another"))
+    error = refused(cluster, context=context, **{**pinned, "uid": "another"})
     assert error.code == "cluster_mismatch"
     assert UID in error.cause
     assert "another" in error.cause
@@ -378,7 +378,8 @@ def test_core_kinds_have_their_own_path() -> None:
     ],
 )
 def test_equal_quantities(left: str, right: str) -> None:
-    assert amount(left) == amount(right) is not None
+    assert amount(left) is not None
+    assert amount(left) == amount(right)
 
 
 @pytest.mark.parametrize("text", ["", ".", "x", "1x", "1ki", "--1", "Mi"])
