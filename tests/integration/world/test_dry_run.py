@@ -22,7 +22,7 @@ from ansible_collections.slipway.gitops.tests.integration.world.play import CHEC
 Play = Callable[..., Outcome]
 
 #: Programs that playbooks write to the cluster with.
-AGENTS = ("slipway.gitops/", "kubectl", "Helm/", "OpenAPI-Generator", "argocd")
+AGENTS = ("slipway.gitops/", "kubectl", "Helm/", "OpenAPI-Generator")
 #: Folders of the world that only playbooks write to; the rest belongs to the running parts.
 KEPT = (
     "queue",
