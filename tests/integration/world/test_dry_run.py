@@ -128,13 +128,19 @@ def test_dry_run_of_every_playbook_changes_nothing(play: Play, snapshot: Snapsho
     assert "nothing was asked, nothing was restored" in outcome.text
 
 
-@pytest.mark.parametrize("tag", ["deploy_plan", "deploy_edit", "deploy_gate,deploy_status"])
-def test_dry_run_of_one_phase_of_production_changes_nothing(play: Play, snapshot: Snapshot, tag: str) -> None:
-    outcome = play(
-        "slipway.gitops.deploy_production", "--check", "--diff", "--tags", tag, "-e", '{"deploy_release": "3"}'
-    )
-    # The gate alone judges what runs, which is not release 3.
-    assert outcome.status == (2 if "gate" in tag else 0), outcome.text
+PHASES: dict[str, dict[str, str]] = {
+    "deploy_plan": {"deploy_release": "3"},
+    "deploy_edit": {"deploy_release": "3"},
+    # Without a release the gate judges what runs, whatever it is.
+    "deploy_gate,deploy_status": {},
+}
+
+
+@pytest.mark.parametrize("tags", PHASES)
+def test_dry_run_of_one_phase_of_production_changes_nothing(play: Play, snapshot: Snapshot, tags: str) -> None:
+    given = json.dumps(PHASES[tags])
+    outcome = play("slipway.gitops.deploy_production", "--check", "--diff", "--tags", tags, "-e", given)
+    assert outcome.status == 0, outcome.text
     assert snapshot.changes() == []
 
 
