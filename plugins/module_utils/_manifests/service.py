@@ -156,7 +156,7 @@ class _Release:
             raise error
         self._webhooks.refusals += 1
         self._webhooks.first_refusal = self._webhooks.first_refusal or error.cause
-        self._voice.say("not accepted yet: %s" % error.cause[:200])
+        self._voice.say("not accepted yet: %s" % error.cause[:400])
         self._clock.sleep(_POLL_S)
 
     # Inventory
