@@ -154,9 +154,12 @@ class _Release:
         if self._ctx.check_mode or error.code == "unreachable" or self._clock.monotonic() > self._deadline:
             error.hint = "It was asked for %d s." % self._voice.elapsed_s
             raise error
+        told = "not accepted yet: %s" % error.cause[:400]
+        if not self._webhooks.refusals:
+            self._voice.say(told)
+        self._voice.beat(lambda: told)
         self._webhooks.refusals += 1
         self._webhooks.first_refusal = self._webhooks.first_refusal or error.cause
-        self._voice.say("not accepted yet: %s" % error.cause[:400])
         self._clock.sleep(_POLL_S)
 
     # Inventory
