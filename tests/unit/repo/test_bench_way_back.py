@@ -64,7 +64,10 @@ class _Floor:
 def test_each_round_lifts_the_hold_and_must_end_where_it_began() -> None:
     resumed: list[int] = []
     floor: Any = _Floor("3", "3", "3", "4")
-    fail = lambda version: report(2, "fail", "pass")  # noqa: E731
+
+    def fail(_version: str) -> Any:
+        return report(2, "fail", "pass")
+
     assert len(bench_way_back.measure(fail, lambda: resumed.append(1), floor, 1)) == 1
     assert floor.settled == "3"
     with pytest.raises(RuntimeError, match="did not go back to 3"):
