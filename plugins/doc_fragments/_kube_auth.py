@@ -69,7 +69,8 @@ options:
     default: false
 """
     # The same beside the options of Git, which has a ca_cert and a key_file of its own.
-    BESIDE_GIT = (
+    # With its type, because the linter of documentation takes every bare assignment for a text.
+    BESIDE_GIT: str = (
         DOCUMENTATION.replace("\n  ca_cert:", "\n  kube_ca_cert:")
         .replace("O(ca_cert)", "O(kube_ca_cert)")
         .replace("    aliases: [ssl_ca_cert]\n", "")
