@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -31,6 +32,8 @@ READING = {"get", "list", "watch"}
 QUESTIONS = {"selfsubjectaccessreviews", "subjectaccessreviews", "selfsubjectreviews", "tokenreviews"}
 #: How long the garbage collector may take for what hangs on removed objects.
 COLLECTED_WITHIN_S = 60.0
+#: What Argo CD replaces whenever the deploy repository has a new commit, also that of an earlier scenario.
+ROLLED = re.compile(r"\S+ (Pod|ReplicaSet|EndpointSlice|Endpoints|PodMetrics) sample(-\S+)? ")
 _COLUMNS = "custom-columns=A:.apiVersion,K:.kind,S:.metadata.namespace,N:.metadata.name"
 
 
@@ -40,7 +43,7 @@ def objects(world: Path) -> set[str]:
     kinds = _said([*command, "api-resources", "--verbs=list", "--output=name", "--cached=false"]).split()
     wanted = ",".join(kind for kind in kinds if kind not in PASSING)
     lines = _said([*command, "get", wanted, "--all-namespaces", "--no-headers", "--output", _COLUMNS]).splitlines()
-    return {" ".join(line.split()) for line in lines}
+    return {line for line in (" ".join(found.split()) for found in lines) if not ROLLED.match(line)}
 
 
 def compare(world: Path, before: set[str]) -> list[str]:
