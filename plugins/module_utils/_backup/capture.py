@@ -13,10 +13,11 @@ from typing import Any, Callable, Iterable, Mapping, Optional
 from .._argocd.redact import masked
 from .._errors import Forbidden, InvalidInput, NotFound, SlipwayError
 from .._kube.paths import APPLICATIONS, PODS, object_path
+from .._manifests.document import Id
 from . import helm
 from .cluster import Cluster
 from .model import HELM_MANIFEST, HELM_VALUES, BackupError, Object
-from .objects import Id, clean, identify
+from .objects import clean, identify
 from .references import Reference, pod_spec, references
 from .request import Request
 from .snapshot import Snapshot

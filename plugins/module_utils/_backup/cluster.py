@@ -9,8 +9,8 @@ from typing import Any, Mapping, Optional
 
 from .._errors import NotFound, PermanentError
 from .._kube.paths import object_path
+from .._manifests.document import Id
 from .model import Object
-from .objects import Id
 from .ports import Kube
 
 MANAGER = "slipway.gitops"

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Iterable, Mapping, NamedTuple, Optional
+from typing import Any, Iterable, Mapping, Optional
 
 from .._argocd.redact import masked
 from .._context import MASK
+from .._manifests.document import Id
 from .model import BackupError, Manifest, Object, is_object_name, parse_json
 
 _OF_THE_SERVER = (
@@ -26,37 +27,6 @@ _JOB_LABELS = ("controller-uid", "batch.kubernetes.io/controller-uid", "job-name
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _VERSION = re.compile(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?v[0-9][a-z0-9]*")
 _KIND = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
-
-
-class Id(NamedTuple):
-    """One object of a cluster; ``namespace`` is empty for cluster-wide ones."""
-
-    version: str
-    kind: str
-    namespace: str
-    name: str
-
-    @property
-    def group(self) -> str:
-        """API group, empty for the core's."""
-        return self.version.rpartition("/")[0]
-
-    @property
-    def is_secret(self) -> bool:
-        """Whether this is a Secret, which never lies in the clear."""
-        return (self.group, self.kind) == ("", "Secret")
-
-    @property
-    def is_namespace(self) -> bool:
-        """Whether this is a namespace."""
-        return (self.group, self.kind) == ("", "Namespace")
-
-    def __str__(self) -> str:
-        return "%s %s" % (self.kind, "/".join(filter(None, (self.namespace, self.name))))
-
-    def as_dict(self) -> dict[str, str]:
-        """Return it as results and manifests show it."""
-        return {"apiVersion": self.version, "kind": self.kind, "namespace": self.namespace, "name": self.name}
 
 
 def identify(item: Mapping[str, Any]) -> Id:

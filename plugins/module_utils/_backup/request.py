@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Sequence
 
 from .._errors import InvalidInput
+from .._manifests.document import Id
 from .model import Folder, Place, is_word
-from .objects import Id
 
 #: The name that stands for the newest backup.
 LATEST = "latest"

@@ -17,9 +17,10 @@ from typing import Any, Callable, Mapping, Optional
 
 from .._context import Context
 from .._errors import Forbidden, PermanentError, SlipwayError, TransientError
+from .._manifests.document import Id
 from .cluster import Cluster
 from .model import SECRETS, BackupError, Object
-from .objects import Id, clean, difference, identify, in_order, shown
+from .objects import clean, difference, identify, in_order, shown
 from .ports import Ports
 from .reader import Backup, corrupt
 

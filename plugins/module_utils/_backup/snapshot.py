@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
+from .._manifests.document import Id
 from .model import ARGOCD, LIVE, SECRETS, Object
-from .objects import Id, render_list
+from .objects import render_list
 
 
 @dataclass

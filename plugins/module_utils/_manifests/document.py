@@ -61,6 +61,16 @@ class Id(NamedTuple):
         return (self.group, self.kind, self.namespace, self.name)
 
     @property
+    def is_secret(self) -> bool:
+        """Whether this is a Secret, which never lies in the clear."""
+        return (self.group, self.kind) == ("", "Secret")
+
+    @property
+    def is_namespace(self) -> bool:
+        """Whether this is a namespace."""
+        return (self.group, self.kind) == ("", "Namespace")
+
+    @property
     def stage(self) -> int:
         """When it is applied; removal goes the other way round."""
         is_custom = "." in self.group and not self.group.endswith(".k8s.io")
@@ -68,6 +78,10 @@ class Id(NamedTuple):
 
     def __str__(self) -> str:
         return "%s %s" % (self.kind, "/".join(filter(None, (self.namespace, self.name))))
+
+    def as_dict(self) -> dict[str, str]:
+        """Return it as results and lists in files show it."""
+        return {"apiVersion": self.version, "kind": self.kind, "namespace": self.namespace, "name": self.name}
 
 
 def read_yaml(text: str) -> list[Object]:
