@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from typing import Mapping
 
 from .._errors import TransientError
+from .._replace import replace_file
 
 
 def write(folder: str, files: Mapping[str, str]) -> list[str]:
@@ -22,21 +22,8 @@ def write(folder: str, files: Mapping[str, str]) -> list[str]:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         for name, text in files.items():
             path = os.path.join(folder, name)
-            _replace(path, text)
+            replace_file(path, text.encode("utf-8"), 0o600)
             written.append(path)
     except OSError as error:
         raise TransientError("write", "the plan to %s" % folder, str(error), "Check option dest.", "storage") from error
     return written
-
-
-def _replace(path: str, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".slipway-")  # 0600 by itself
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -11,11 +11,11 @@ import json
 import os
 import shutil
 import socket
-import tempfile
 from typing import Any, Mapping, Optional
 
 from .._errors import PermanentError
 from .._process import Command, Completed, run
+from .._replace import replace_file
 from .model import Mount, parse_mounts
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -88,19 +88,8 @@ class Host:
 
     def write(self, path: str, content: bytes, mode: int) -> None:
         """Replace a file at once: after a power cut it has the old content or the new one."""
-        folder = os.path.dirname(path)
-        os.makedirs(folder, mode=0o755, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".slipway-")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-                os.fchmod(stream.fileno(), mode)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        replace_file(path, content, mode)
 
     def mode(self, path: str) -> int:
         """Return the permission bits of a file."""

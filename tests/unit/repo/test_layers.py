@@ -44,6 +44,7 @@ LAYERS = (
     ("module_utils/_plan/files.py", "L2"),
     ("module_utils/_plan/render.py", "L2"),
     ("module_utils/_process.py", "L2"),
+    ("module_utils/_replace.py", "L2"),
     ("module_utils/_wire.py", "L2"),
     ("module_utils/_forward/keeper.py", "L2"),
     ("module_utils/_kube/auth.py", "L2"),
