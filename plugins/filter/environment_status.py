@@ -60,7 +60,8 @@ def environment_status(facts: Mapping[str, Any], deliveries: int = 5) -> dict[st
         raise AnsibleFilterError("environment_status takes a dictionary with application and environment")
     queue, argocd, gate = facts.get("queue") or {}, facts.get("argocd") or {}, facts.get("gate") or {}
     verified = (queue.get("last_verified") or {}).get(facts["application"]) or {}
-    reason = _why_not_well(facts, queue, argocd, gate, verified)
+    live = sorted({image for item in gate.get("deployments") or [] for image in item["images"]})
+    reason = _why_not_well(facts, verified, live)
     return {
         "application": facts["application"],
         "environment": facts["environment"],
@@ -69,7 +70,7 @@ def environment_status(facts: Mapping[str, Any], deliveries: int = 5) -> dict[st
         "reason": reason,
         "release": _release(verified),
         "live": {
-            "images": sorted({image for item in gate.get("deployments") or [] for image in item["images"]}),
+            "images": live,
             "deployments": list(gate.get("deployments") or []),
             "resources": list(argocd.get("resources") or []),
         },
@@ -90,17 +91,12 @@ def environment_status(facts: Mapping[str, Any], deliveries: int = 5) -> dict[st
     }
 
 
-def _why_not_well(
-    facts: Mapping[str, Any],
-    queue: Mapping[str, Any],
-    argocd: Mapping[str, Any],
-    gate: Mapping[str, Any],
-    verified: Mapping[str, Any],
-) -> str:
+def _why_not_well(facts: Mapping[str, Any], verified: Mapping[str, Any], live: Iterable[str]) -> str:
     """Return the first thing a person must know, worst first; nothing when all is well."""
+    queue, gate = facts.get("queue") or {}, facts.get("gate") or {}
     if facts.get("error"):
         return str(facts["error"])
-    if not argocd:
+    if not facts.get("argocd"):
         return "Argo CD knows no such Application"
     if gate.get("verdict") != "pass":
         return str(gate.get("msg") or "the gate was not asked")
@@ -111,7 +107,6 @@ def _why_not_well(
         return "on hold: %s" % (holds[0].get("reason") or "no reason given")
     if not verified:
         return "nothing was verified here yet"
-    live = {image for item in gate.get("deployments") or [] for image in item["images"]}
     if not any(_names(image, verified) for image in live):
         return "what runs is not the last verified release %s" % verified.get("version")
     return ""
