@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -52,6 +53,13 @@ class World:
     def get(self, *arguments: str) -> Any:
         """Return an object or a list of the cluster."""
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+
+    def image_digest(self, tag: str) -> str:
+        """Return the digest that the registry gives for a tag of the sample's image."""
+        types = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+        request = urllib.request.Request("http://127.0.0.1:5001/v2/sample/manifests/" + tag, headers={"Accept": types})
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return str(answer.headers["Docker-Content-Digest"])
 
 
 def _kubectl() -> Path:

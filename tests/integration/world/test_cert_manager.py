@@ -32,7 +32,7 @@ VERSION = "1.21.2"
 NAMESPACE = "cert-manager"
 APPLY = "slipway.gitops.cert_manager : Bring the cluster to the manifests"
 ISSUERS = "slipway.gitops.cert_manager : Bring the issuers to what the options say"
-#: The images are in the local registry, from where the cluster takes them for upstream's.
+#: The images are published before, in the local registry, from where the cluster takes them for upstream's.
 SETTINGS = {"cert_manager_images": "upstream"}
 
 
@@ -43,10 +43,10 @@ class Role:
     folder: Path
     programs: Path = Path(sys.executable).parent
 
-    def __call__(self, *arguments: str, **options: Any) -> Outcome:
+    def __call__(self, *arguments: str, playbook: str = "cert_manager.yml", **options: Any) -> Outcome:
         """Run it."""
         given = ["-i", str(INVENTORY), "-e", json.dumps(options), *arguments]
-        return run_playbook(self.programs, str(HERE / "cert_manager.yml"), given, self.folder / "record.jsonl")
+        return run_playbook(self.programs, str(HERE / playbook), given, self.folder / "record.jsonl")
 
     def isolated(self, ways: list[str]) -> Role:
         """Return the same from inside a network namespace that has only these ways out."""
@@ -77,7 +77,14 @@ def helm(world: World) -> str:
 
 
 @pytest.fixture(scope="module")
-def mirror(world: World, helm: str, role: Role) -> Iterator[tuple[int, Path]]:
+def fetched(role: Role) -> None:
+    """Have in the cache and in the registry what no test may fetch from elsewhere."""
+    outcome = role(playbook="cert_manager_fetch.yml")
+    assert outcome.status == 0, outcome.text
+
+
+@pytest.fixture(scope="module")
+def mirror(world: World, helm: str, role: Role, fetched: None) -> Iterator[tuple[int, Path]]:
     """Serve upstream's files, its chart and its manifest as a mirror does; return port and folder."""
     folder = role.folder / "mirror"
     (files,) = world.tools.glob("cert-manager-files-%s-*" % VERSION)

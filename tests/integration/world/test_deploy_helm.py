@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import time
-import urllib.request
 from typing import Any, Callable, Iterator
 
 import pytest
@@ -139,14 +138,6 @@ def record(site: HelmSite) -> dict[str, Any]:
     return found
 
 
-def digest_of(tag: str) -> str:
-    """Ask the world's registry for the digest of a tag."""
-    types = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
-    request = urllib.request.Request("http://127.0.0.1:5001/v2/sample/manifests/" + tag, headers={"Accept": types})
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        return str(answer.headers["Docker-Content-Digest"])
-
-
 def test_both_forms_of_the_sample_application_deploy_the_same(world: World) -> None:
     """But for the commit, which only the kustomization shows, and the port of the environment."""
     helm = str(sorted(world.tools.glob("helm-*/helm"))[-1])
@@ -179,7 +170,7 @@ def test_what_would_never_be_deployed_is_refused_and_check_mode_only_looks(play:
 
 
 def test_a_release_goes_forward_by_its_digest(play: Play, site: HelmSite) -> None:
-    digest = digest_of("2")
+    digest = site.world.image_digest("2")
     outcome = deliver(play, site, "2", deploy_digest=digest)
     assert outcome.status == 0, outcome.text
     assert "VERIFIED LIVE" in summary(outcome)[0]

@@ -107,7 +107,9 @@ def test_application_serves_its_version_and_commit_on_loopback(world: World, nam
         live = world.get("application", NAMESPACE, "-n", "argocd")["status"]
         image = world.get("deployment", "sample", "-n", namespace)["spec"]["template"]["spec"]["containers"][0]["image"]
         assert (status, set(answer)) == (200, {"version", "commit", "pod"})
-        assert image == "%s:%s" % (IMAGE, answer["version"])
+        # Deliveries before may have left a tag in the overlay, or a digest.
+        known = {"%s:%s" % (IMAGE, answer["version"]), "%s@%s" % (IMAGE, world.image_digest(answer["version"]))}
+        assert image in known
         assert answer["commit"] in {entry["revision"] for entry in live["history"]}
         names = {pod["metadata"]["name"] for pod in world.get("pods", "-n", namespace)["items"]}
         assert answer["pod"] in names
