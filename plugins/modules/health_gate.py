@@ -17,8 +17,8 @@ description:
     older template is serving. A delivery that makes no new template, for example of the same release again, is normal.
   - Then the window of O(stable_for) begins. It begins again when a container of the current template ends, restarts or
     is replaced, or when readiness drops. A container that crashed in the last ten minutes must also outlive its
-    previous life, up to one minute, so that a slow crash loop does not fit between two looks. Before it says V(pass)
-    the gate reads everything once more.
+    previous life, up to one minute, so that a slow crash loop does not fit between two looks. What it has lived before
+    the gate looked counts. Before it says V(pass) the gate reads everything once more.
   - So a release that crashes at start and has no readiness probe, which looks healthy for a moment after each start,
     does not pass.
   - A release that cannot succeed ends the wait early. These are a crash loop beyond O(max_restarts), an image that the

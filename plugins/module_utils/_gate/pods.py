@@ -72,7 +72,8 @@ class Run:
     """One life of a container: a new one is never equal to the one before.
 
     ``last_life_s`` is how long the previous life lasted and ``last_end`` when it ended
-    (seconds since the epoch on the node's clock), None when there was none.
+    (seconds since the epoch on the node's clock), None when there was none. ``begun`` is
+    when this life began by the same clock, None while it has not.
     """
 
     container_id: str
@@ -80,6 +81,7 @@ class Run:
     running: bool
     last_life_s: Optional[float] = None
     last_end: Optional[float] = None
+    begun: Optional[float] = None
 
 
 def is_ready(pod: Object) -> bool:
@@ -112,6 +114,7 @@ def container_runs(pod: Object) -> dict[str, Run]:
             "running" in status.get("state", {}),
             life,
             ended,
+            epoch((status.get("state", {}).get("running") or {}).get("startedAt")),
         )
     return runs
 

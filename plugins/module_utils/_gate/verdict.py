@@ -29,6 +29,8 @@ DEADLINE = "ProgressDeadlineExceeded"
 RECENT_CRASH_S = 600.0
 OUTLIVE_CAP_S = 60.0
 OUTLIVE_MARGIN_S = 2.0
+# What a container has lived before the gate looked counts, less what clocks may be apart.
+CLOCK_SKEW_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -174,12 +176,18 @@ def required_window(stable_for_s: float, runs: Iterable[Run], wall: float) -> fl
     """Return how long the containers ``runs`` must live on to be called stable, in seconds.
 
     ``wall`` is the time of day in seconds since the epoch, only used to leave crashes out
-    that are long past. Without a window (0) nothing is required.
+    that are long past and to count what was lived since. Without a window (0) nothing is
+    required.
     """
     if not stable_for_s:
         return 0.0
-    lives = [run.last_life_s or 0.0 for run in runs if _has_crashed_lately(run, wall)]
-    return max([stable_for_s] + [min(life + OUTLIVE_MARGIN_S, OUTLIVE_CAP_S) for life in lives])
+    return max([stable_for_s] + [_yet_to_live(run, wall) for run in runs if _has_crashed_lately(run, wall)])
+
+
+def _yet_to_live(run: Run, wall: float) -> float:
+    """Return what the container lacks to outlive its previous life, in seconds."""
+    lived = max(0.0, wall - run.begun - CLOCK_SKEW_S) if run.begun is not None else 0.0
+    return min((run.last_life_s or 0.0) + OUTLIVE_MARGIN_S, OUTLIVE_CAP_S) - lived
 
 
 def _has_crashed_lately(run: Run, wall: float) -> bool:

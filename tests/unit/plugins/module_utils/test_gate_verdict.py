@@ -98,6 +98,24 @@ def test_a_container_must_outlive_its_last_crash(
     assert required_window(window, [Run("c", 1, True, life_s, end), Run("d", 0, True)], LATER) == expected
 
 
+@pytest.mark.parametrize(
+    "begun_ago_s, expected",
+    [
+        (None, 60.0),  # not known
+        (0.0, 60.0),
+        (5.0, 60.0),  # within what clocks may be apart
+        (35.0, 30.0),
+        (64.0, 10.0),  # the window itself is never given away
+        (500.0, 10.0),
+        (-30.0, 60.0),  # the node's clock is ahead
+    ],
+)
+def test_what_a_container_has_lived_since_its_crash_counts(begun_ago_s: Optional[float], expected: float) -> None:
+    """After a power cut every container has a crash to outlive that is older than the delivery."""
+    begun = None if begun_ago_s is None else LATER - begun_ago_s
+    assert required_window(10.0, [Run("c", 1, True, 300.0, LATER - 520, begun)], LATER) == expected
+
+
 def test_a_slow_crash_loop_does_not_fit_between_two_looks() -> None:
     last = {"startedAt": "2026-01-01T11:59:39Z", "finishedAt": "2026-01-01T11:59:59Z"}
     second_life = live_rollout(container(restarts=1, last=last))
