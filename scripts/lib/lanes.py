@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the parts that need no shared world beside those that do: the ones compute, the others mostly wait."""
+"""Runs parts of the tests beside others: much of their time is spent waiting for pods and locks.
+
+Those that need no shared world are one lane. The tests on the shared world are four: they use
+applications, namespaces, ports and queues of their own, and what still disturbs each other, or
+looks at the whole cluster, is in the same lane, one after the other.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +15,75 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Mapping, Optional, Sequence
 
 from . import console, places
 from .results import Part
 
 #: Names the file into which a run writes its counts for the run that started it.
 COUNTS = "SLIPWAY_TEST_COUNTS"
+#: Names the lane of the world's tests that a run is, in the environment.
+LANE = "SLIPWAY_TEST_LANE"
+
+#: Part -> what of it is in a lane: ``test_NAME.py`` of the world, scenarios of Molecule.
+Share = Mapping[str, tuple[str, ...]]
+LANES: Mapping[str, Share] = {
+    # Before the others: they compare the whole world, or change Argo CD itself.
+    "quiet": {"integration": ("argocd_role", "dry_run")},
+    # All that installs cert-manager, MetalLB and Jenkins, writes by kube_manifests or asks what it has written.
+    "libraries": {
+        "integration": ("cert_manager", "examples", "gitops_base", "kube_manifests", "libraries", "rbac"),
+        "molecule": ("cert_manager", "gitops_base", "jenkins", "metallb", "rbac", "registry_credentials"),
+    },
+    "deliveries": {
+        "integration": ("deploy", "deploy_helm", "interruptions", "production", "restore_confirm", "restore_drill"),
+    },
+}
+#: The lane of everything that no other has.
+REST = "rest"
+
+
+def current() -> str:
+    """Return the lane that this run is, as the run that started it says; empty for none."""
+    return os.environ.get(LANE, "")
+
+
+def title(part: str, lane: str) -> str:
+    """Return what a part, or what of it is in a lane, is called in the summary."""
+    return "%s %s" % (lane, part) if any(part in share for share in LANES.values()) and lane else part
+
+
+def mine(lane: str, part: str, names: Sequence[str]) -> list[str]:
+    """Return those of a part's tests or scenarios that are in a lane; all of them without a lane."""
+    if not lane:
+        return list(names)
+    if lane == REST:
+        taken = {name for share in LANES.values() for name in share.get(part, ())}
+        return [name for name in names if name not in taken]
+    wanted = LANES[lane].get(part, ())
+    missing = sorted(set(wanted) - set(names))
+    if missing:
+        raise LookupError("lane %s names what %s does not have: %s" % (lane, part, ", ".join(missing)))
+    return [name for name in names if name in wanted]
 
 
 class SideLane:
-    """A second ``scripts/test`` for some of the parts; its output goes into a log."""
+    """Another ``scripts/test`` for some of the parts; its output goes into a log."""
 
-    def __init__(self, names: Sequence[str], full: bool) -> None:
+    def __init__(self, names: Sequence[str], *, full: bool = False, lane: str = "") -> None:
         self.names = list(names)
-        self.log: Path = places.logs("test") / "side-lane.log"
-        self._counts: Path = places.logs("test") / "side-lane.json"
+        self._lane = lane
+        self._title = "%s lane" % (lane or "side")
+        slug = self._title.replace(" ", "-")
+        self.log: Path = places.logs("test") / (slug + ".log")
+        self._counts: Path = places.logs("test") / (slug + ".json")
         self._counts.unlink(missing_ok=True)
         arguments = [*self.names, *(["full"] if full else [])]
         self._started = time.monotonic()
         with self.log.open("wb") as sink:
             self._process = subprocess.Popen(
                 [sys.executable, str(places.CHECKOUT / "scripts/test"), *arguments],
-                env=dict(os.environ, **{COUNTS: str(self._counts)}),
+                env=dict(os.environ, **{COUNTS: str(self._counts)}, **({LANE: lane} if lane else {})),
                 cwd=places.CHECKOUT,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
@@ -42,10 +93,12 @@ class SideLane:
 
     def wait(self) -> list[Part]:
         """Show how it goes until it has ended; return its counts, or one failure when it left none."""
-        console.say("\n== %s, begun %.0f s ago" % (", ".join(self.names), time.monotonic() - self._started))
-        console.follow(self._process, self.log, "the other parts")
+        begun = time.monotonic() - self._started
+        console.say("\n== %s: %s, begun %.0f s ago" % (self._title, ", ".join(self.names), begun))
+        console.follow(self._process, self.log, self._title)
         parts = read_counts(self._counts)
-        missing = [name for name in self.names if name not in (part.name for part in parts)]
+        titles = [title(name, self._lane) for name in self.names]
+        missing = [name for name in titles if name not in (part.name for part in parts)]
         for name in missing:
             parts.append(Part(name, self.log.parent, failures=["%s: gave no counts, log %s" % (name, self.log)]))
         if any(part.failures for part in parts):

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Callable, Optional, Sequence
 
-from . import console, env, machine, places, shared_world, staging
+from . import console, env, lanes, machine, places, shared_world, staging
 from .running import Run
 
 #: The oldest Python on which modules run.
@@ -143,25 +143,35 @@ def unit(run: Run) -> None:
     run.pytest("unit", "tests/unit")
 
 
+#: Half of the minutes of the unit tests; what they try does not depend on Ansible.
+_LONG = ("queue_machine", "queue_crash", "kustomize_image_git")
+
+
 def cores(run: Run) -> None:
     """Unit tests of the plugins on the other ansible-core versions."""
     for tools in run.other_cores("unit tests"):
-        if run.full or tools.name != "core-2.16":  # its Python is that of dev, and fastpath runs on its core
+        if run.full:
             run.pytest("unit %s" % tools.name, "tests/unit/plugins", tools=tools)
+        elif tools.name != "core-2.16":  # its Python is that of dev, and fastpath runs on its core
+            long = ["--ignore=tests/unit/plugins/module_utils/test_%s.py" % name for name in _LONG]
+            run.pytest("unit %s" % tools.name, "tests/unit/plugins", *long, tools=tools)
 
 
 def fastpath(run: Run) -> None:
     """In-process and module give the same, and a person is asked, on every ansible-core at hand."""
     if _world_is_up(run):
         run.extra["SLIPWAY_TEST_CORES"] = _cores(run)
-        run.pytest("fast path", *_ON_THE_WORLD, *_FAST_PATH)
+        paths = [str(_WORLD_TESTS.relative_to(places.CHECKOUT) / ("test_%s.py" % name)) for name in _FAST_PATH]
+        run.pytest("fast path", *_ON_THE_WORLD, *paths)
 
 
 def integration(run: Run) -> None:
     """Everything that needs a real cluster, Argo CD, Git server and registry."""
     if _world_is_up(run):
-        others = ["--ignore=%s" % path for path in _FAST_PATH]
-        run.pytest("integration", *_ON_THE_WORLD, "tests/integration/world", *others)
+        files = [path for path in sorted(_WORLD_TESTS.glob("test_*.py")) if _name(path) not in _FAST_PATH]
+        chosen = set(lanes.mine(run.lane, "integration", [_name(path) for path in files]))
+        paths = [str(path.relative_to(places.CHECKOUT)) for path in files if _name(path) in chosen]
+        run.pytest("integration", *_ON_THE_WORLD, *paths)
 
 
 def lifecycle(run: Run) -> None:
@@ -177,9 +187,10 @@ def molecule(run: Run) -> None:
     """Every role scenario: converge, idempotence, verify."""
     if not _world_is_up(run):
         return
-    for scenario in sorted(path.parent.name for path in places.CHECKOUT.glob("extensions/molecule/*/molecule.yml")):
-        if scenario != "default":  # it owns the world, which is shared here
-            _scenario(run, scenario)
+    found = sorted(path.parent.name for path in places.CHECKOUT.glob("extensions/molecule/*/molecule.yml"))
+    # "default" owns the world, which is shared here.
+    for scenario in lanes.mine(run.lane, "molecule", [name for name in found if name != "default"]):
+        _scenario(run, scenario)
 
 
 def _scenario(run: Run, name: str) -> None:
@@ -199,9 +210,15 @@ def _scenario(run: Run, name: str) -> None:
 
 #: One test may bring up or heal a whole cluster; its name is shown while it runs.
 _ON_THE_WORLD = ("-vv", "-o", "faulthandler_timeout=900")
-_FAST_PATH = tuple(
-    "tests/integration/world/test_%s.py" % name for name in ("fast_path", "fast_path_cluster", "confirm")
-)
+_WORLD_TESTS = places.CHECKOUT / "tests/integration/world"
+#: Those that run on every ansible-core.
+_FAST_PATH = ("fast_path", "fast_path_cluster", "confirm")
+
+
+def _name(path: Path) -> str:
+    return path.stem.removeprefix("test_")
+
+
 #: The world of this run, and whether it came up.
 WORLD = shared_world.SharedWorld()
 _CAME_UP: dict[str, bool] = {}
@@ -211,6 +228,8 @@ def _world_is_up(run: Run) -> bool:
     """Have the shared local world, once per run; tell why not where that cannot be."""
     if not _can_run_pods(run, "the local world"):
         return False
+    if lanes.current():
+        return True  # the run that started this one has it up
     if "world" not in _CAME_UP:
         console.say("  local world")
         if not WORLD.is_begun:

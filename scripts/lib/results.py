@@ -86,14 +86,16 @@ def summarise(parts: list[Part]) -> int:
             say("\n%s:" % title)
             for part, line in lines:
                 say("  %s: %s" % (part.name, line))
-    say("\n%-14s %8s %8s %8s %9s" % ("part", "passed", "failed", "skipped", "minutes"))
+    say("\n%-22s %8s %8s %8s %9s" % ("part", "passed", "failed", "skipped", "minutes"))
     for part in parts:
         counts = (part.passed, len(part.failures), len(part.skips))
-        say("%-14s %8d %8d %8d %9.1f" % (part.name, *counts, part.seconds / 60))
+        say("%-22s %8d %8d %8d %9.1f" % (part.name, *counts, part.seconds / 60))
     passed = sum(part.passed for part in parts)
     failed = sum(len(part.failures) for part in parts)
     skipped = sum(len(part.skips) for part in parts)
-    say("%-14s %8d %8d %8d %9.1f" % ("total", passed, failed, skipped, sum(part.seconds for part in parts) / 60))
+    say("%-22s %8d %8d %8d %9.1f" % ("total", passed, failed, skipped, sum(part.seconds for part in parts) / 60))
+    begun = min((part.started for part in parts), default=time.monotonic())
+    say("%-22s %36.1f" % ("by the clock", (time.monotonic() - begun) / 60))
     if failed:
         say("\nLogs: %s" % ", ".join(str(part.logs) for part in parts if part.failures))
     if passed + failed == 0:

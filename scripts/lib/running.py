@@ -21,6 +21,8 @@ class Run:
     part: Part
     full: bool
     tools: env.Environment
+    #: Which share of the world's tests it is, see lanes.py.
+    lane: str = ""
     extra: dict[str, str] = field(default_factory=dict)
 
     def tool(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import signal
-from typing import Optional, Sequence
+from typing import Iterable, Sequence
 
 from . import console, env, lanes, machine, places, results, shared_world
 from .parts import NEED_WORLD, PARTS, WORLD, size_from_environment
@@ -20,30 +20,51 @@ def main(arguments: Sequence[str]) -> int:
     # All at once and first: the world installs packages in the background.
     machine.install(machine.missing("git", "shellcheck", "ssh-keygen"))
     tools = env.prepare()
-    beside = [name for name in names if name not in NEED_WORLD] if set(names) & NEED_WORLD else []
     done: list[results.Part] = []
-    lane: Optional[lanes.SideLane] = None
+    beside: list[lanes.SideLane] = []
     try:
-        if set(names) & NEED_WORLD and not shared_world.obstacle():
-            console.say("The local world is brought up in the background: %s" % WORLD.log)
-            WORLD.begin(tools)
-        if beside:
-            lane = lanes.SideLane(beside, full)
-            console.say("Beside it: %s; log %s" % (", ".join(beside), lane.log))
-        for name in names:
-            if name not in beside:
-                done.append(_run(name, full, tools))
-        done = [*(lane.wait() if lane else []), *done]
+        _run_all(names, full, tools, done, beside)
     except KeyboardInterrupt:
         console.say("\ninterrupted: the counts below are those of the finished parts")
         results.summarise(done)
         return 130
     finally:
         WORLD.end()
-        if lane:
+        for lane in beside:
             lane.end()
     lanes.write_counts(done)
     return results.summarise(done)
+
+
+def _run_all(
+    names: Sequence[str], full: bool, tools: env.Environment, done: list[results.Part], beside: list[lanes.SideLane]
+) -> None:
+    """Run the parts, some of them beside others; the results go into ``done``, the lanes into ``beside``."""
+    on_world = [name for name in names if name in NEED_WORLD]
+    others = [name for name in names if name not in NEED_WORLD]
+    lane = lanes.current()
+    if on_world and not lane and not shared_world.obstacle():
+        console.say("The local world is brought up in the background: %s" % WORLD.log)
+        WORLD.begin(tools)
+    if on_world and others:
+        beside.append(_beside(others, full=full))
+    # At full size each test has the world for itself.
+    if set(on_world) == NEED_WORLD and not full:
+        done.append(_run(on_world.pop(0), full, tools))
+        if done[0].passed:
+            done.extend(_run(name, full, tools, "quiet") for name in lanes.LANES["quiet"])
+            beside.extend(_beside(lanes.LANES[other], lane=other) for other in ("libraries", "deliveries"))
+            lane = lanes.REST
+    for name in on_world or others:
+        done.append(_run(name, full, tools, lane))
+    for other in beside:
+        done.extend(other.wait())
+
+
+def _beside(names: Iterable[str], *, full: bool = False, lane: str = "") -> lanes.SideLane:
+    started = lanes.SideLane(list(names), full=full, lane=lane)
+    console.say("Beside it: %s; log %s" % (", ".join(started.names), started.log))
+    return started
 
 
 def _parse(arguments: Sequence[str]) -> tuple[list[str], bool]:
@@ -56,21 +77,23 @@ def _parse(arguments: Sequence[str]) -> tuple[list[str], bool]:
     )
     parser.add_argument("part", nargs="*", choices=[*PARTS, "full", []], metavar="part")
     chosen = parser.parse_args(arguments).part
-    wanted = {*chosen, "world"} if NEED_WORLD & set(chosen) else set(chosen)
+    wanted = {*chosen, "world"} if NEED_WORLD & set(chosen) and not lanes.current() else set(chosen)
     names = [name for name in PARTS if name in wanted]
     return names or list(PARTS), "full" in chosen or size_from_environment()
 
 
-def _run(name: str, full: bool, tools: env.Environment) -> results.Part:
-    folder = places.logs("test") / name
+def _run(name: str, full: bool, tools: env.Environment, lane: str = "") -> results.Part:
+    """Run one part, or what of it is in a lane of the world's tests."""
+    title = lanes.title(name, lane)
+    folder = places.logs("test") / title.replace(" ", "-")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    part = results.Part(name, folder)
-    console.say("\n== %s" % name)
+    part = results.Part(title, folder)
+    console.say("\n== %s" % title)
     try:
-        PARTS[name](Run(part, full, tools))
+        PARTS[name](Run(part, full, tools, lane=lane))
     except (Exception, SystemExit) as error:  # a part that breaks must not hide the others
-        part.record(name, False, "%s: %s" % (type(error).__name__, error))
+        part.record(title, False, "%s: %s" % (type(error).__name__, error))
     part.finish()
-    console.say("== %s: %d passed, %d failed, %d skipped" % (name, part.passed, len(part.failures), len(part.skips)))
+    console.say("== %s: %d passed, %d failed, %d skipped" % (title, part.passed, len(part.failures), len(part.skips)))
     return part

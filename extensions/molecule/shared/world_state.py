@@ -32,8 +32,14 @@ READING = {"get", "list", "watch"}
 QUESTIONS = {"selfsubjectaccessreviews", "subjectaccessreviews", "selfsubjectreviews", "tokenreviews"}
 #: How long the garbage collector may take for what hangs on removed objects.
 COLLECTED_WITHIN_S = 60.0
-#: What Argo CD replaces whenever the deploy repository has a new commit, also that of an earlier scenario.
-ROLLED = re.compile(r"\S+ (Pod|ReplicaSet|EndpointSlice|Endpoints|PodMetrics) sample(-\S+)? ")
+#: What belongs to applications that are delivered, restored and removed meanwhile: those of the inventories and of
+#: the tests that run beside the scenarios (scripts/lib/lanes.py). Told by the namespace, or by the name where that
+#: is no namespace of theirs.
+_APPLICATIONS = (
+    "sample argocd-app-test backup-confirm backup-drill deploy-helm-test deploy-test gate interrupted "
+    "production-test release-plan-test"
+)
+OF_OTHERS = re.compile(r"\S+ \S+ (?:(?:argocd|<none>) )?(?:%s)(?:-\S+)?(?: |$)" % "|".join(_APPLICATIONS.split()))
 _COLUMNS = "custom-columns=A:.apiVersion,K:.kind,S:.metadata.namespace,N:.metadata.name"
 
 
@@ -43,7 +49,7 @@ def objects(world: Path) -> set[str]:
     kinds = _said([*command, "api-resources", "--verbs=list", "--output=name", "--cached=false"]).split()
     wanted = ",".join(kind for kind in kinds if kind not in PASSING)
     lines = _said([*command, "get", wanted, "--all-namespaces", "--no-headers", "--output", _COLUMNS]).splitlines()
-    return {line for line in (" ".join(found.split()) for found in lines) if not ROLLED.match(line)}
+    return {line for line in (" ".join(found.split()) for found in lines) if not OF_OTHERS.match(line)}
 
 
 def compare(world: Path, before: set[str]) -> list[str]:

@@ -148,7 +148,7 @@ def test_stand_in_cluster_of_somebody_else_is_used_and_stays(machine: StandIns, 
     assert not machine.world.exists()
 
 
-@PROVIDERS
+@one_of("kind")
 def test_stand_in_run_that_was_cut_short_is_taken_up(machine: StandIns, provider: str) -> None:
     """Then somebody removes it and makes another of the same name: that one stays."""
     machine.set(fail="could not pull image")
