@@ -62,7 +62,6 @@ class Shop:
             "deploy_deployments": ["sample"],
             "deploy_git_key_file": str(self.world.folder / "git-client/id_ed25519"),
             "deploy_git_known_hosts": str(self.world.folder / "git-client/known_hosts"),
-            "deploy_kubeconfig": str(self.world.kubeconfig),
             "deploy_registry_mirrors": {"registry.slipway.test": "http://127.0.0.1:5001"},
             "deploy_verify_image": True,
             "deploy_queue_path": str(self.queue_path),
@@ -98,6 +97,7 @@ class Shop:
             "deploy_argocd_application": site.repository.name,
             "deploy_namespace": site.repository.name,
             "deploy_url": "http://127.0.0.1:%d/version" % site.port,
+            **{name: site.variables[name] for name in ("deploy_kubeconfig", "deploy_context")},
         }
 
     def arguments(self, *more: str, **variables: Any) -> list[str]:

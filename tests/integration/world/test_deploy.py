@@ -21,6 +21,7 @@ from ansible_collections.slipway.gitops.tests.integration.world.argocd_support i
 from ansible_collections.slipway.gitops.tests.integration.world.audit import AuditLog
 from ansible_collections.slipway.gitops.tests.integration.world.conftest import INVENTORY, World
 from ansible_collections.slipway.gitops.tests.integration.world.play import Outcome, environment
+from ansible_collections.slipway.gitops.tests.integration.world.shipped_account import make_account, remove_account
 
 NAME = "deploy-test"
 Play = Callable[..., Outcome]
@@ -83,7 +84,7 @@ class Site:
 
 
 def make_site(world: World, folder: Path, overlay: str, port: int, prefix: str = NAME) -> Site:
-    """Create repository, Application and namespace; the application runs release 1 when this returns."""
+    """Create repository, Application, namespace and account; the application runs release 1 when this returns."""
     name = "%s-%s" % (prefix, overlay)
     repository = Repository(world, folder / "clone", name)
     register(world, repository)
@@ -132,6 +133,9 @@ def make_site(world: World, folder: Path, overlay: str, port: int, prefix: str =
     while time.monotonic() < deadline:
         app = world.get("-n", "argocd", "application", name)
         if app.get("status", {}).get("health", {}).get("status") == "Healthy" and app["status"].get("resources"):
+            site.variables.update(
+                make_account(world, folder, "production" if overlay == "production" else "deploy", name)
+            )
             return site
         time.sleep(0.5)
     raise AssertionError("the application did not come up: %s" % app.get("status"))
@@ -139,6 +143,7 @@ def make_site(world: World, folder: Path, overlay: str, port: int, prefix: str =
 
 def remove_site(world: World, site: Site) -> None:
     """Remove what :func:`make_site` made."""
+    remove_account(world, site.folder)
     world.kubectl("-n", "argocd", "delete", "application", site.repository.name, "--ignore-not-found", "--timeout=90s")
     world.kubectl("delete", "namespace", site.repository.name, "--ignore-not-found", "--wait=false")
     world.kubectl("-n", "argocd", "delete", "secret", site.repository.name, "--ignore-not-found")
@@ -218,14 +223,17 @@ def test_two_releases_go_forward_and_the_page_answers(play: Play, site: Site, tm
     assert record["holds"] == []
 
 
-def test_redelivery_makes_no_commit_runs_the_gate_and_ends_well(play: Play, site: Site) -> None:
-    """Asked for by the tag of one writing phase, which has to bring all the others."""
+def test_redelivery_makes_no_commit_runs_the_gate_and_ends_well(play: Play, site: Site, audit: AuditLog) -> None:
+    """Asked for by the tag of one writing phase, which has to bring all the others; under the account of role rbac."""
     tip = site.git("rev-parse", "main")
     outcome = deliver(play, site, "2", "--tags", "deploy_edit")
     assert outcome.status == 0, outcome.text
     assert "VERIFIED LIVE" in summary(outcome)[0]
     assert site.git("rev-parse", "main") == tip
     assert outcome.one("slipway.gitops.deploy : Judge the release by what runs")["verdict"] == "pass"
+    name = site.repository.name
+    users = {request.user for request in audit.requests("slipway.gitops/") if name in request.uri}
+    assert users == {"system:serviceaccount:%s:%s" % (name, name)}
 
 
 def test_a_crashing_release_goes_back_to_the_last_verified_one(play: Play, site: Site, tmp_path: Path) -> None:
@@ -380,6 +388,8 @@ def test_a_commit_made_by_hand_meanwhile_is_left_alone(play: Play, site: Site, t
     assert queue(play, site, tmp_path)["holds"] == []
 
 
+#: The account of the site may not even ask for another Application.
+AS_ADMINISTRATOR = {"deploy_kubeconfig": "{{ sample_world_folder }}/kubeconfig", "deploy_context": "slipway"}
 BAD = [
     ({"deploy_release": ""}, "Option 'deploy_release'"),
     ({"deploy_environment": "prd"}, "Option 'deploy_environment'"),
@@ -390,7 +400,8 @@ BAD = [
     ({"deploy_path": "../outside"}, "deploy_path"),
     ({"deploy_path": "apps/none"}, "deploy_path"),
     ({"deploy_image": "registry.slipway.test/other"}, "registry.slipway.test/other"),
-    ({"deploy_argocd_application": "nobody"}, "does not exist"),
+    ({"deploy_argocd_application": "nobody", **AS_ADMINISTRATOR}, "does not exist"),
+    ({"deploy_argocd_application": "nobody"}, "get applications.argoproj.io 'nobody'"),
     ({"deploy_kubeconfig": "/nowhere/config"}, "kubeconfig"),
     ({"deploy_branch": "other"}, "deploy_branch"),
     ({"deploy_git_key_file": "/nowhere/key"}, "key_file"),

@@ -24,9 +24,9 @@ spec:
       terminationGracePeriodSeconds: 10
       containers:
         - name: {{ .Chart.Name }}
-          # {{ with .Values.image }}
+          {{- with .Values.image }}
           image: {{ printf "%s%s" .repository (ternary (print "@" .digest) (print ":" .tag) (not (empty .digest))) | quote }}
-          # {{ end }}
+          {{- end }}
           # The tag can be pushed again, so ask the registry every time.
           imagePullPolicy: Always
           ports:

@@ -1,6 +1,4 @@
----
-# Commands of Helm that are no values stand in comments, so that this is YAML before Helm has seen it, too.
-# {{ $labels := dict "app.kubernetes.io/component" "jenkins-controller" "app.kubernetes.io/instance" .Release.Name }}
+{{- $labels := dict "app.kubernetes.io/component" "jenkins-controller" "app.kubernetes.io/instance" .Release.Name }}
 apiVersion: v1
 kind: Service
 metadata:
@@ -9,17 +7,17 @@ metadata:
   annotations: {{ toJson .Values.controller.serviceAnnotations }}
 spec:
   type: {{ .Values.controller.serviceType }}
-  # {{ with .Values.controller.loadBalancerIP }}
+  {{- with .Values.controller.loadBalancerIP }}
   loadBalancerIP: {{ . }}
-  # {{ end }}
+  {{- end }}
   selector: {{ toJson $labels }}
   ports:
     - name: http
       port: {{ .Values.controller.servicePort }}
       targetPort: 8080
-      # {{ with .Values.controller.nodePort }}
+      {{- with .Values.controller.nodePort }}
       nodePort: {{ . }}
-      # {{ end }}
+      {{- end }}
 ---
 apiVersion: v1
 kind: ConfigMap
@@ -36,9 +34,9 @@ metadata:
   name: jenkins-jcasc
   namespace: {{ .Release.Namespace }}
 data:
-  # {{ range $name, $script := .Values.controller.JCasC.configScripts }}
-  {{ printf "%s.yaml" $name }}: {{ tpl $script $ | quote }}
-  # {{ end }}
+  {{- range $name, $script := .Values.controller.JCasC.configScripts }}
+  {{ $name }}.yaml: {{ tpl $script $ | quote }}
+  {{- end }}
 ---
 apiVersion: apps/v1
 kind: StatefulSet
@@ -59,9 +57,9 @@ spec:
       securityContext: {runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000}
       containers:
         - name: jenkins
-          # {{ with .Values.controller.image }}
-          image: {{ printf "%s/%s:%s" .registry .repository .tag }}
-          # {{ end }}
+          {{- with .Values.controller.image }}
+          image: {{ .registry }}/{{ .repository }}:{{ .tag }}
+          {{- end }}
           env:
             - name: ADMIN_USER
               valueFrom:
@@ -76,11 +74,11 @@ spec:
             - {name: tmp, mountPath: /tmp}
       volumes:
         - name: home
-          # {{ if .Values.persistence.enabled }}
+          {{- if .Values.persistence.enabled }}
           persistentVolumeClaim: {claimName: {{ .Values.persistence.existingClaim }}}
-          # {{ else }}
+          {{- else }}
           emptyDir: {}
-          # {{ end }}
+          {{- end }}
         - name: jcasc
           configMap: {name: jenkins-jcasc}
         - name: tmp

@@ -11,6 +11,6 @@ spec:
     - name: http
       port: 80
       targetPort: http
-      # {{ with .Values.nodePort }}
+      {{- with .Values.nodePort }}
       nodePort: {{ . }}
-      # {{ end }}
+      {{- end }}
