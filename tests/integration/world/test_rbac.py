@@ -26,24 +26,22 @@ from ansible_collections.slipway.gitops.tests.integration.world.test_access impo
 
 NAMESPACE = "rbac-test"
 GOLDEN = Path(__file__).parent / "golden"
-_NAMES = {
-    "{{ deploy_namespace }}": "sample",
-    "{{ deploy_argocd_namespace }}": "argocd",
-    "{{ deploy_argocd_application }}": "sample",
-}
+_NAMES = {"namespace": "sample", "argocd_namespace": "argocd", "argocd_application": "sample"}
 
 
-def rights() -> list[dict[str, str]]:
-    """Return the one list of rights, for the environment local of the sample application."""
-    text = (CHECKOUT / "roles/deploy/vars/access.yml").read_text(encoding="utf-8")
-    for template, name in _NAMES.items():
-        text = text.replace(template, name)
+def rights(role: str, *parts: str) -> list[dict[str, str]]:
+    """Return parts of the one list of rights of a role, for the environment local of the sample application."""
+    text = (CHECKOUT / "roles" / role / "vars/access.yml").read_text(encoding="utf-8")
+    for variable, name in _NAMES.items():
+        text = text.replace("{{ %s_%s }}" % (role, variable), name)
     lists = yaml.safe_load(text)
-    found: list[dict[str, str]] = lists["__deploy_access_look"] + lists["__deploy_access_deliver"]
-    return found
+    return [right for part in parts for right in lists["__%s_access_%s" % (role, part)]]
 
 
-RIGHTS = rights()
+DELIVER = rights("deploy", "look", "deliver")
+RESTORE = rights("backup", "objects", "gate", "argocd", "secrets")
+#: Each right once.
+RIGHTS = DELIVER + [right for right in RESTORE if right not in DELIVER]
 
 
 def _label(right: Mapping[str, str]) -> str:
@@ -89,7 +87,7 @@ def test_files_are_for_their_owner_only_and_grant_no_wildcard(accounts: Path) ->
         rules = [rule for item in objects for rule in item.get("rules") or []]
         assert rules
         assert "*" not in json.dumps(rules)
-    assert objects == rbac_manifests(RIGHTS, "sample-local-deploy", NAMESPACE)
+    assert objects == rbac_manifests(DELIVER, "sample-local-deploy", NAMESPACE)
 
 
 def test_behaviour_8_delivery_passes_under_the_shipped_account(
@@ -120,6 +118,23 @@ def test_right_that_status_lacks_stops_a_delivery_before_any_change(
     text = " ".join(outcome.text.split())
     for verb in ("watch", "patch", "update"):
         assert "%s applications" % verb in text, outcome.text
+    assert audit.writes() == []
+
+
+def test_right_that_deploy_lacks_stops_a_restore_before_it_looks_for_a_backup(
+    accounts: Path, play: Callable[..., Outcome], audit: AuditLog, tmp_path: Path
+) -> None:
+    values = {
+        "backup_hosts": "sample_local", "backup_path": str(tmp_path), "backup_identity_file": "/dev/null",
+        "backup_kubeconfig": str(accounts / "sample-local-deploy.yml"), "backup_context": "sample-local-deploy",
+    }  # fmt: skip
+    outcome = play("slipway.gitops.restore", "-e", json.dumps(values))
+    assert outcome.status != 0
+    text = " ".join(outcome.text.split())
+    for right in RESTORE:
+        is_missing = right not in DELIVER
+        assert ("%s %s" % (right["verb"], right["resource"]) in text) or not is_missing, (right, outcome.text)
+    assert "Compare the backup with the cluster" not in outcome.text
     assert audit.writes() == []
 
 
