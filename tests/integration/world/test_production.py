@@ -247,6 +247,34 @@ def test_regression_g30_rollback_goes_to_the_release_before_and_not_to_the_first
     )
 
 
+def verified(shop: Shop, version: str) -> list[dict[str, Any]]:
+    """Return what the record says of each time a version was verified in production, oldest first."""
+    ended = [event["data"].get("release") or {} for event in shop.record()["events"] if event["after"] == "succeeded"]
+    return [release["record"] for release in ended if (release.get("record") or {}).get("version") == version]
+
+
+def test_rollback_steps_counts_verified_releases_only(shop: Shop) -> None:
+    """Before the live 3 came 2 and 1; the 4 that went back does not count, and what was gone back over neither."""
+    refused = shop.play("rollback", rollback_steps=9)
+    assert "there are not 9 verified releases before the live one" in " ".join(refused.text.split())
+    assert live(shop) == "3"
+    outcome = shop.confirmed("rollback", rollback_steps=2)
+    assert outcome.status == 0, outcome.text
+    assert live(shop) == "1"
+    assert shop.record()["last_verified"][APP]["version"] == "1"
+
+
+def test_rollback_commit_brings_back_what_was_verified_with_that_commit(shop: Shop) -> None:
+    wanted = verified(shop, "3")[0]
+    refused = shop.play("rollback", rollback_commit=wanted["commit"][:6])
+    assert "is too short: give at least 7 digits" in " ".join(refused.text.split())
+    outcome = shop.confirmed("rollback", rollback_commit=wanted["commit"][:10])
+    assert outcome.status == 0, outcome.text
+    assert live(shop) == "3"
+    assert shop.record()["last_verified"][APP]["images"] == wanted["images"]
+    assert shop.record()["last_verified"][APP]["commit"] != wanted["commit"]  # a new commit, forward
+
+
 def test_regression_g28_g29_g31_rollback_is_a_guarded_forward_commit_that_stays(shop: Shop) -> None:
     """By the name of a recorded release; a number is as good as text."""
     tip = shop.production.git("rev-parse", "main")
