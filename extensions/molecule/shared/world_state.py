@@ -14,22 +14,20 @@ only such requests count then.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Iterator
+
+from ansible_collections.slipway.gitops.tests.integration.world.audit import AuditLog
 
 #: Records of what happened, not things that somebody made; they vanish by themselves.
 PASSING = {"events", "events.events.k8s.io", "componentstatuses"}
 #: Clients that roles use, by the beginning of their User-Agent. What controllers write is theirs.
 OURS = ("slipway.gitops/", "kubectl", "Helm/", "OpenAPI-Generator/")
-READING = {"get", "list", "watch"}
-#: Writes in form only: the API server answers them and stores nothing.
-QUESTIONS = {"selfsubjectaccessreviews", "subjectaccessreviews", "selfsubjectreviews", "tokenreviews"}
 #: How long the garbage collector may take for what hangs on removed objects.
 COLLECTED_WITHIN_S = 60.0
 #: What belongs to applications that are delivered, restored and removed meanwhile: those of the inventories and of
@@ -64,23 +62,12 @@ def compare(world: Path, before: set[str]) -> list[str]:
         time.sleep(1)
 
 
-def writes(log: Path, position: int, about: str) -> Iterator[str]:
-    """Yield every request since ``position`` about this with which a role's client may have stored something."""
-    time.sleep(0.5)  # an event may be written a moment after its answer was read
-    rotated = log.stat().st_size < position
-    with log.open("rb") as stream:
-        stream.seek(0 if rotated else position)
-        lines = stream.read().split(b"\n")[:-1]
-    for event in map(json.loads, filter(None, lines)):
-        told = "%s %s by %s" % (event["verb"], event.get("requestURI", ""), event.get("userAgent", ""))
-        if event.get("stage") in ("ResponseComplete", "Panic") and _is_write(event) and about in told:
+def writes(log: AuditLog, about: str) -> Iterator[str]:
+    """Yield every request of the log about this with which a role's client may have stored something."""
+    for request in log.writes(agent=None):
+        told = "%s %s by %s" % (request.verb, request.uri, request.agent)
+        if request.agent.startswith(OURS) and about in told:
             yield told
-
-
-def _is_write(event: dict[str, Any]) -> bool:
-    resource = (event.get("objectRef") or {}).get("resource", "")
-    only_asked = event["verb"] in READING or resource in QUESTIONS or "dryRun=All" in event.get("requestURI", "")
-    return not only_asked and event.get("userAgent", "").startswith(OURS)
 
 
 def _kubectl() -> str:
@@ -102,10 +89,13 @@ def main(what: str, folder: str, kept: str, about: str = "") -> None:
     if what == "keep":
         file.write_text("\n".join(sorted(objects(world))), encoding="utf-8")
     elif what == "mark":
-        file.write_text(str(log.stat().st_size), encoding="utf-8")
+        file.write_text(str(AuditLog(log).position), encoding="utf-8")
     else:
         told = file.read_text(encoding="utf-8")
-        found = compare(world, set(told.splitlines())) if what == "compare" else list(writes(log, int(told), about))
+        if what == "compare":
+            found = compare(world, set(told.splitlines()))
+        else:
+            found = list(writes(AuditLog(log, int(told)), about))
         sys.exit("\n".join(found) or 0)
 
 

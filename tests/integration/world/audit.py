@@ -59,14 +59,17 @@ def _request(event: Mapping[str, Any]) -> Request:
 class AuditLog:
     """The log from the moment this object was made, or was last rewound."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, position: Optional[int] = None) -> None:
+        """Begin now, or at a position that an earlier log of this file had."""
         self._path = path
-        self._offset = 0
-        self.rewind()
+        self.position = self._end() if position is None else position
 
     def rewind(self) -> None:
         """Forget everything so far."""
-        self._offset = self._path.stat().st_size
+        self.position = self._end()
+
+    def _end(self) -> int:
+        return self._path.stat().st_size
 
     def requests(self, agent: Optional[str] = None) -> list[Request]:
         """Return the answered requests since the last rewind, those of one User-Agent part if given.
@@ -81,9 +84,9 @@ class AuditLog:
         return found
 
     def _read(self, agent: Optional[str]) -> list[Request]:
-        rotated = self._path.stat().st_size < self._offset
+        rotated = self._end() < self.position
         with self._path.open("rb") as stream:
-            stream.seek(0 if rotated else self._offset)
+            stream.seek(0 if rotated else self.position)
             text = stream.read()
         events = [json.loads(line) for line in text.split(b"\n")[:-1] if line]
         found = [_request(event) for event in events if event.get("stage") in ("ResponseComplete", "Panic")]

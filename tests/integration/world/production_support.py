@@ -4,22 +4,17 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
-import select
 import shlex
-import signal
 import subprocess
 import sys
-import termios
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
 from ansible_collections.slipway.gitops.tests.integration.world.conftest import World
 from ansible_collections.slipway.gitops.tests.integration.world.play import Outcome, environment, run_playbook
+from ansible_collections.slipway.gitops.tests.integration.world.terminal import answered
 from ansible_collections.slipway.gitops.tests.integration.world.test_deploy import Site, make_site, remove_site
 
 APP = "shop"
@@ -218,44 +213,10 @@ def hash_of(outcome: Outcome) -> str:
     return found
 
 
-def _is_waiting(terminal: int) -> bool:
-    """Tell whether single keys are read: what is typed before that is thrown away."""
-    for _look in range(2):
-        if termios.tcgetattr(terminal)[3] & termios.ICANON:
-            return False
-        time.sleep(0.1)
-    return True
-
-
 def at_a_terminal(shop: Shop, playbook: str, answer: str, **variables: Any) -> tuple[int, str]:
     """Run a playbook at a terminal, give the answer when it asks, and return status and output."""
     command = [str(PROGRAMS / "ansible-playbook"), "slipway.gitops." + playbook, *shop.arguments(**variables)]
-    settings = {
-        key: value for key, value in environment(shop.folder / "terminal.jsonl").items() if key not in ("CI", "JOB_ID")
-    }
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(command[0], command, settings)  # noqa: S606
-    text, asked, deadline = b"", False, time.monotonic() + 120
-    try:
-        while time.monotonic() < deadline:
-            ready = select.select([terminal], [], [], 0.2)[0]
-            try:
-                got = os.read(terminal, 65536) if ready else b""
-            except OSError:  # the other side is closed
-                break
-            text += got
-            if not asked and b"Ask at the terminal" in text:
-                asked = _is_waiting(terminal)
-                if asked:
-                    os.write(terminal, answer.encode() + b"\r")
-        else:
-            os.kill(pid, signal.SIGKILL)
-    finally:
-        _pid, status = os.waitpid(pid, 0)
-        os.close(terminal)
-    assert asked, text.decode("utf-8", "replace")
-    return os.waitstatus_to_exitcode(status), text.decode("utf-8", "replace")
+    return answered(command, environment(shop.folder / "terminal.jsonl"), answer)
 
 
 def started(

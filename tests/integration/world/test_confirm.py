@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import select
 import subprocess
 import sys
-import termios
-import time
 from pathlib import Path
 from typing import Any, Iterable, Mapping, Sequence
 
@@ -21,6 +17,7 @@ import pytest
 
 from ansible_collections.slipway.gitops.plugins.module_utils._entry import confirm
 from ansible_collections.slipway.gitops.tests.integration.world.both_ways import CORES
+from ansible_collections.slipway.gitops.tests.integration.world.terminal import Terminal, unmarked
 
 Task = Mapping[str, Any]
 HERE = Path(sys.executable).parent
@@ -58,51 +55,9 @@ def book(folder: Path, tasks: Sequence[Task], programs: Path = HERE) -> Sequence
     return [str(programs / "ansible-playbook"), "-i", "localhost,", str(folder / "book.yml")]
 
 
-def environment(**more: str) -> dict[str, str]:
-    """Return an environment without a build server's marks."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("CI", "JOB_ID")}
-    collections = Path(confirm.__file__).parents[6]
-    return {**kept, "ANSIBLE_COLLECTIONS_PATH": str(collections), "TERM": "dumb", **more}
-
-
-class Terminal:
-    """A process at a pseudo terminal of its own, whose foreground it is."""
-
-    def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
-        self.seen = b""
-        self._position = 0
-        self._pid, self._terminal = pty.fork()
-        if self._pid == 0:
-            os.execve(command[0], list(command), dict(env))  # noqa: S606  (no shell is wanted)
-
-    def wait_for(self, text: bytes) -> None:
-        """Read until ``text`` has come, after what was waited for before."""
-        while text not in self.seen[self._position :]:
-            assert self._read(), "it ended before %r: %s" % (text, self.seen.decode("utf-8", "replace"))
-        self._position = self.seen.index(text, self._position) + len(text)
-
-    def type(self, keys: bytes) -> None:
-        """Press keys once the question reads them: raw mode, then what was typed before is thrown away."""
-        while termios.tcgetattr(self._terminal)[3] & termios.ICANON:
-            time.sleep(0.01)
-        time.sleep(0.1)  # nothing shows that it was thrown away
-        os.write(self._terminal, keys)
-
-    def end(self) -> int:
-        """Read to the end and return the exit status."""
-        while self._read():
-            pass
-        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-
-    def _read(self) -> bool:
-        ready, _write, _except = select.select([self._terminal], [], [], 20)
-        assert ready, "it hangs: %s" % self.seen.decode("utf-8", "replace")
-        try:
-            chunk = os.read(self._terminal, 65536)
-        except OSError:  # the other side is closed
-            return False
-        self.seen += chunk
-        return bool(chunk)
+def environment() -> dict[str, str]:
+    """Return an environment with this collection and without a build server's marks."""
+    return {**unmarked(os.environ), "ANSIBLE_COLLECTIONS_PATH": str(Path(confirm.__file__).parents[6]), "TERM": "dumb"}
 
 
 def answers(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -122,7 +77,7 @@ def test_only_the_word_at_the_terminal_confirms(core: str, tmp_path: Path) -> No
         terminal.wait_for(b"QUESTION %s" % name.encode())
         terminal.wait_for(b"declines.")
         terminal.type(keys)
-    assert terminal.end() == 0, terminal.seen.decode("utf-8", "replace")
+    assert terminal.end() == 0, terminal.text
     expected = {name: (confirmed, True, given) for name, (_keys, _limit, (confirmed, given)) in TYPED.items()}
     assert {name: outcome(found) for name, found in answers(tmp_path, TYPED).items()} == expected
 
@@ -136,7 +91,7 @@ def test_job_with_a_terminal_that_nobody_looks_at(tmp_path: Path) -> None:
     }
     tasks = questions(tmp_path, {name: (900, mark) for name, mark in jobs.items()})
     terminal = Terminal(book(tmp_path, tasks), environment())
-    assert terminal.end() == 0, terminal.seen.decode("utf-8", "replace")
+    assert terminal.end() == 0, terminal.text
     for name, found in answers(tmp_path, jobs).items():
         assert outcome(found) == (False, False, False)
         assert name in found["reason"]

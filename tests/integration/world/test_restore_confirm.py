@@ -4,13 +4,7 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
-import signal
 import sys
-import termios
-import time
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -19,6 +13,7 @@ import pytest
 from ansible_collections.slipway.gitops.tests.integration.world.audit import AuditLog
 from ansible_collections.slipway.gitops.tests.integration.world.conftest import INVENTORY, World
 from ansible_collections.slipway.gitops.tests.integration.world.play import Outcome, environment
+from ansible_collections.slipway.gitops.tests.integration.world.terminal import answered
 
 NAME = "backup-confirm"
 
@@ -43,30 +38,10 @@ def variables(world: World, folder: Path) -> dict[str, Any]:
 
 
 def at_a_terminal(given: dict[str, Any], folder: Path, answer: str) -> tuple[int, str]:
-    """Run the restore at a terminal, answer when keys are read, and return status and output."""
+    """Run the restore at a terminal, answer, and return status and output."""
     program = str(Path(sys.executable).parent / "ansible-playbook")
     command = [program, "-i", str(INVENTORY), "slipway.gitops.restore", "-e", json.dumps(given)]
-    settings = {key: value for key, value in environment(folder / "x").items() if key not in ("CI", "JOB_ID")}
-    child, terminal = pty.fork()
-    if child == 0:
-        os.execve(program, command, settings)  # noqa: S606
-    text, is_answered, deadline = b"", False, time.monotonic() + 90
-    while time.monotonic() < deadline:
-        ready = select.select([terminal], [], [], 0.2)[0]
-        try:
-            text += os.read(terminal, 65536) if ready else b""
-        except OSError:  # the other side is closed
-            break
-        # What is typed before single keys are read is thrown away.
-        if not is_answered and b"declines" in text and not termios.tcgetattr(terminal)[3] & termios.ICANON:
-            time.sleep(0.2)
-            os.write(terminal, answer.encode() + b"\r")
-            is_answered = True
-    else:
-        os.kill(child, signal.SIGKILL)
-    _child, status = os.waitpid(child, 0)
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(status), text.decode("utf-8", "replace")
+    return answered(command, environment(folder / "record.jsonl"), answer)
 
 
 def test_declined_restore_changes_nothing_and_a_confirmed_one_restores(
