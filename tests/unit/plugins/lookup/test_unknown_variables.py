@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import pytest
 from ansible.errors import AnsibleLookupError
-from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.slipway.gitops.plugins.lookup.unknown_variables import LookupModule, names_of_role
 
 
 def ask(*roles: str, given: tuple[str, ...], also: tuple[str, ...] = ()) -> list[str]:
-    return LookupModule(loader=DataLoader()).run(roles, dict.fromkeys(given, "x"), also=also)
+    return LookupModule().run(roles, dict.fromkeys(given, "x"), also=also)
 
 
 @pytest.mark.parametrize(
