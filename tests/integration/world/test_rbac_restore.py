@@ -79,6 +79,12 @@ def objects() -> list[dict[str, Any]]:
     return [*found, application]
 
 
+def remove(world: World) -> None:
+    """Remove what the test made, or what one that was ended has left."""
+    world.kubectl("-n", "argocd", "delete", "application", NAME, "--ignore-not-found", "--timeout=60s")
+    world.kubectl("delete", "namespace", NAME, ACCOUNTS, "--ignore-not-found", "--timeout=110s")
+
+
 @pytest.fixture
 def release(world: World, play: Callable[..., Outcome], tmp_path: Path) -> Iterator[Release]:
     tools = play(str(HERE / "restore_drill.yml"))
@@ -87,6 +93,7 @@ def release(world: World, play: Callable[..., Outcome], tmp_path: Path) -> Itera
     made = Release(world, tmp_path, tools.one("Say where they are")["__cluster_bootstrap_tools"])
     file = tmp_path / "objects.json"
     file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects()}))
+    remove(world)
     world.kubectl("create", "namespace", NAME)
     try:
         world.kubectl("create", "-f", str(file))
@@ -95,8 +102,7 @@ def release(world: World, play: Callable[..., Outcome], tmp_path: Path) -> Itera
         yield made
     finally:
         made.bring_account("absent")
-        world.kubectl("-n", "argocd", "delete", "application", NAME, "--ignore-not-found", "--timeout=60s")
-        world.kubectl("delete", "namespace", NAME, ACCOUNTS, "--ignore-not-found", "--timeout=110s")
+        remove(world)
 
 
 def test_restore_passes_under_the_shipped_account(release: Release, world: World, audit: AuditLog) -> None:
