@@ -32,7 +32,15 @@ LANES: Mapping[str, Share] = {
     "quiet": {"integration": ("argocd_role", "dry_run")},
     # All that installs cert-manager, MetalLB and Jenkins, writes by kube_manifests or asks what it has written.
     "libraries": {
-        "integration": ("cert_manager", "examples", "gitops_base", "kube_manifests", "libraries", "rbac"),
+        "integration": (
+            "cert_manager",
+            "examples",
+            "gitops_base",
+            "kube_manifests",
+            "libraries",
+            "rbac",
+            "rbac_restore",
+        ),
         "molecule": ("cert_manager", "gitops_base", "jenkins", "metallb", "rbac", "registry_credentials"),
     },
     "deliveries": {
