@@ -61,14 +61,14 @@ from ansible_collections.slipway.gitops.plugins.filter.unknown_variables import 
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 #: Ansible's own loader notes where each value stands, which takes ten times as long.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @cache
 def options_of(role: str) -> tuple[str, ...]:
     """Return the options of a role, as its argument specification has them."""
     text = (ROLES / role / "meta/argument_specs.yml").read_text(encoding="utf-8")
-    return tuple(yaml.load(text, Loader=_LOADER)["argument_specs"]["main"]["options"])  # noqa: S506
+    return tuple(yaml.load(text, Loader=_SafeLoader)["argument_specs"]["main"]["options"])  # noqa: S506
 
 
 def names_of_role(names: Iterable[str], role: str, roles: Iterable[str]) -> list[str]:
