@@ -95,6 +95,33 @@ def test_a_misspelt_variable_of_the_delivery_stops_deploy_all_before_the_librari
     assert "PLAY [Install the libraries]" not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("playbook", "given", "meant"),
+    [
+        ("bootstrap", {"argocd_namespce": "x"}, "argocd_namespace"),
+        ("libraries", {"libraries_enabled": ["metallb"], "metallb_pool": []}, "metallb_pools"),
+    ],
+)
+def test_misspelt_variable_of_a_role_stops_the_playbook_before_its_first_role(
+    playbook: str, given: Mapping[str, Any], meant: str
+) -> None:
+    done = ansible(
+        "ansible-playbook", "slipway.gitops." + playbook, "--check", "-i", "inventories/local/hosts",
+        "-e", json.dumps(given),
+    )  # fmt: skip
+    assert done.returncode == 2, done.stdout
+    assert "did you mean '%s'" % meant in " ".join(done.stdout.split())
+    assert "TASK [slipway.gitops." not in done.stdout
+
+
+def test_libraries_that_are_not_enabled_do_not_claim_their_names() -> None:
+    given = json.dumps({"libraries_enabled": [], "jenkins_home_of_another_role": "x"})
+    done = ansible(
+        "ansible-playbook", "slipway.gitops.libraries", "--check", "-i", "inventories/local/hosts", "-e", given
+    )
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.parametrize("inventory", INVENTORIES)
 def test_playbooks_parse_with_the_inventory(inventory: str) -> None:
     playbooks = [name for name in PLAYBOOKS if _fits(name, inventory)]
