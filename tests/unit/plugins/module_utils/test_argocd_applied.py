@@ -27,7 +27,7 @@ SPEC = {
     },
     "syncPolicy": {"automated": {}, "syncOptions": ["A=b"]},
 }
-BODY = {
+BODY: dict[str, Any] = {
     "apiVersion": "argoproj.io/v1alpha1",
     "kind": "Application",
     "metadata": {
@@ -123,7 +123,7 @@ def test_what_was_applied_is_recognised(change: Change, is_same: bool) -> None:
 
 GIVEN: list[tuple[Mapping[str, Any], bool]] = [
     ({}, True),
-    ({"metadata": {**BODY["metadata"], "annotations": None}}, False),  # type: ignore[dict-item]
+    ({"metadata": {**BODY["metadata"], "annotations": None}}, False),
     ({"spec": {**SPEC, "info": []}}, False),
     ({"spec": {**SPEC, "project": "other"}}, False),
     ({"metadata": {"name": "shop", "namespace": "argocd"}}, False),
@@ -163,7 +163,7 @@ class FakeLostLease(NoLease):
 
 
 def present(server: FakeServer, check: bool = False, **ports: Any) -> dict[str, Any]:
-    metadata: Mapping[str, Any] = BODY["metadata"]  # type: ignore[assignment]
+    metadata: Mapping[str, Any] = BODY["metadata"]
     params = {**metadata, "state": "present", "spec": SPEC, "wait_timeout": 60}
     made = Ports(server, None, None, lambda: "id", **ports)  # type: ignore[arg-type]
     return run(params, made, Context(check_mode=check, diff=True))
