@@ -54,6 +54,7 @@ _ENDS = {
     "void": "VOID, the plan changed after it was confirmed; nothing was written",
     "held": "REFUSED, it is on hold; nothing was written",
     "paused": "REFUSED, the environment is paused; nothing was written",
+    "window_closed": "REFUSED, a sync window is closed; nothing was written",
     "busy": "NOT BEGUN, the environment was busy; nothing was written",
 }
 _MOST_LOG_LINES = 8

@@ -29,6 +29,7 @@ attributes:
     support: full
     details:
       - O(state=present) asks the API server with C(dryRun=All), so that all its checks apply and nothing is stored.
+        Where nothing differs it is not asked, as without check mode.
       - O(state=synced) judges what Argo CD knows now, without asking it to refresh and without waiting.
   diff_mode:
     support: full
@@ -36,6 +37,9 @@ attributes:
       - Values under keys that name a secret are masked.
   idempotent:
     support: full
+    details:
+      - O(state=present) writes only when a field differs, is no longer given, or is not ours yet. What it reads tells
+        that, with the notes of the API server about who applied which field, so that one request is enough then.
 options:
   name:
     description: Name of the Application.

@@ -49,8 +49,14 @@ options:
     description: Whether to return each Application itself as well, without its status, secrets masked.
     type: bool
     default: false
+  windows:
+    description:
+      - Whether to read the AppProject of each Application too, and return its sync windows.
+    type: bool
+    default: false
 notes:
-  - Needs the right C(list) for C(applications.argoproj.io).
+  - Needs the right C(list) for C(applications.argoproj.io), and C(get) for C(appprojects.argoproj.io) with
+    O(windows=true). Without the second the rest is returned all the same, and RV(applications) say so.
 seealso:
   - module: slipway.gitops.argocd_app
 """
@@ -69,6 +75,11 @@ EXAMPLES = r"""
   slipway.gitops.argocd_app_info:
     project: default
     full: true
+
+- name: Read whether it may be synced now
+  slipway.gitops.argocd_app_info:
+    name: sample
+    windows: true
 
 - name: Read the Applications of one team
   slipway.gitops.argocd_app_info:
@@ -148,6 +159,21 @@ applications:
       description: The Application without its status, with O(full=true).
       type: dict
       sample: {apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {name: sample}, spec: {project: default}}
+    windows:
+      description:
+        - The sync windows that are about this Application, with O(windows=true).
+        - C(blocked) tells why no sync can begin now, and is empty when one can. It is judged for automated syncs where
+          Argo CD syncs by itself, otherwise for those that somebody asks for.
+        - C(known) is false when the AppProject could not be read, and C(note) says why.
+        - C(list) has the windows as the AppProject spells them. C(is_active) tells whether one is open now, and is
+          V(null) where its schedule cannot be read.
+      type: dict
+      sample:
+        known: true
+        note: ''
+        blocked: "a deny window is open ('0 22 * * *' for 8h)"
+        list:
+          - {kind: deny, schedule: 0 22 * * *, duration: 8h, timeZone: Europe/Berlin, manualSync: false, is_active: true}
 """
 
 from ansible_collections.slipway.gitops.plugins.module_utils._entry.argocd_app_info import ENTRY

@@ -162,11 +162,17 @@ options:
     default: helm
   kustomize_build_options:
     description:
-      - More options for C(kustomize build), those that Argo CD has in C(kustomize.buildOptions), such as
-        V(--load-restrictor=LoadRestrictionsNone) or V(--enable-helm). Some of them let the repository run programs.
+      - More options for C(kustomize build), instead of those that Argo CD has in C(kustomize.buildOptions) of its ConfigMap
+        C(argocd-cm). An empty list means none.
+      - Without it those of Argo CD are read and used as far as they only change what is rendered. What lets the repository
+        run programs or read other files of this machine, such as V(--enable-helm) or
+        V(--load-restrictor=LoadRestrictionsNone), is left out. Either the files build without, which renders the same, and
+        the plan tells what was left out, or the task fails with C(error.code=build_failed) and says which option it takes.
+        Give it here when you trust the repository with that. One that is not known is refused with
+        C(error.code=build_options).
+      - Without the right to read the ConfigMap nothing is given to kustomize, and the plan says so.
     type: list
     elements: str
-    default: []
   digests:
     description: Digests of the images, hashed as they are given.
     type: dict

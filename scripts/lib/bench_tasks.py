@@ -23,7 +23,7 @@ EMPTY, DEBUG, PING = "an action that does nothing", "ansible.builtin.debug", "an
 PEER_TITLE = "kubernetes.core.k8s_info"
 INFO, APP, AS_MODULE = (
     "argocd_app_info",
-    "argocd_app, unchanged (read + apply)",
+    "argocd_app, unchanged",
     "argocd_app_info as an ordinary module",
 )
 QUEUE = "deploy_queue, one durable entry"
@@ -52,7 +52,7 @@ def cases() -> list[Case]:
         Case(PING, "ansible.builtin.ping", {}, MODULE, 8),
         Case(PEER_TITLE, PEER_TITLE, {**kind, **named}, MODULE, 5, 1, OBJECT),
         Case(INFO, info, named, OURS_IN_PROCESS, requests=1, subject=OBJECT),
-        Case(APP, app, {**named, "spec": SPEC}, OURS_IN_PROCESS, requests=2, subject=OBJECT),
+        Case(APP, app, {**named, "spec": SPEC}, OURS_IN_PROCESS, requests=1, subject=OBJECT),
         Case(AS_MODULE, info, named, OURS_AS_MODULE, 6, 1, OBJECT, never),
     ]
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 from typing import Optional
 
 from .._errors import BusyError, Forbidden, InvalidInput, NotFound, TransientError
-from .._kube.paths import object_path
+from .._kube.paths import PROJECTS, object_path
 from .failure import hint_for
 from .operation import Request, refusal, with_operation
-from .ports import Object, Ports, Target, about, find
+from .ports import Kube, Object, Ports, Target, about, find
 from .view import View
 
-_PROJECTS = ("argoproj.io/v1alpha1", "appprojects")
 _WRITE_S = 30.0
 _ATTEMPTS = 10
 
@@ -57,14 +56,20 @@ def require_window(target: Target, app: Object, ports: Ports, is_manual: bool) -
     """
     from .windows import blocked
 
-    name = str((app.get("spec") or {}).get("project") or "default")
     try:
-        project = ports.client.get(object_path(_PROJECTS, target.namespace, name))
+        project = project_of(app, target.namespace, ports.client)
     except (Forbidden, NotFound):
         return
     cause = blocked(project, app, ports.clock.wall(), is_manual)
     if cause:
         raise BusyError("sync", str(target), cause, hint_for("window_closed"), code="window_closed")
+
+
+def project_of(app: Object, namespace: str, client: Kube) -> Object:
+    """Return the AppProject of an Application. Raises Forbidden and NotFound, naming it."""
+    name = str((app.get("spec") or {}).get("project") or "default")
+    with about("AppProject %s/%s" % (namespace, name)):
+        return client.get(object_path(PROJECTS, namespace, name))
 
 
 def _require_resources(app: Object, request: Request) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Mapping
 from .._context import Context
 from .._errors import InvalidInput, NotFound, PermanentError, SlipwayError, TransientError
 from .._progress import Voice
+from .applied import is_applied, owned
 from .ports import Object, Ports, Target, about, find, is_argocd_missing
 from .redact import masked
 from .schema import application_schema, unknown_fields
@@ -42,10 +43,11 @@ def _present(target: Target, params: Mapping[str, Any], ports: Ports, ctx: Conte
     if before is not None and View(before).is_deleting:
         hint = "Wait until it is gone (state 'absent'), then create it again."
         raise PermanentError("apply", str(target), "it is being deleted", hint, code="deleting")
-    if not ctx.check_mode:
-        ports.lease.require(_WRITE_S)
-    after = _apply(target, params, ports, ctx)
-    changed = comparable(before) != comparable(after)
+    body = build(params)
+    after = (
+        before if before is not None and is_applied(before, body, MANAGER) else _apply(target, body, params, ports, ctx)
+    )
+    changed = (comparable(before), owned(before, MANAGER)) != (comparable(after), owned(after, MANAGER))
     result = _outcome(changed, after)
     if ctx.diff:
         result["diff"] = _diff(target, comparable(before), comparable(after))
@@ -61,8 +63,11 @@ def _present(target: Target, params: Mapping[str, Any], ports: Ports, ctx: Conte
     return result
 
 
-def _apply(target: Target, params: Mapping[str, Any], ports: Ports, ctx: Context) -> Object:
-    body, force = build(params), bool(params.get("force_conflicts"))
+def _apply(target: Target, body: Object, params: Mapping[str, Any], ports: Ports, ctx: Context) -> Object:
+    """Let the API server decide: it merges, so nothing that changed since the look is overwritten unseen."""
+    if not ctx.check_mode:
+        ports.lease.require(_WRITE_S)
+    force = bool(params.get("force_conflicts"))
     try:
         with about(target):
             return ports.client.apply(target.path, body, MANAGER, force=force, dry_run=ctx.check_mode)

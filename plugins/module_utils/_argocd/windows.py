@@ -30,7 +30,7 @@ def blocked(project: Mapping[str, Any], app: Mapping[str, Any], now_s: float, is
     Deny beats allow; with allow windows and none of them open, everything is denied. A window
     that cannot be read blocks, as it does in Argo CD.
     """
-    windows = [item for item in (project.get("spec") or {}).get("syncWindows") or [] if _matches(item, app)]
+    windows = _windows(project, app)
     now = datetime.fromtimestamp(now_s, timezone.utc)
     try:
         active = [item for item in windows if _is_active(item, now)]
@@ -43,6 +43,28 @@ def blocked(project: Mapping[str, Any], app: Mapping[str, Any], now_s: float, is
     if not allows or any(item in active for item in allows):
         return ""
     return "" if is_manual and _all_manual(allows) else _text("no allow window is open", allows)
+
+
+def listed(project: Mapping[str, Any], app: Mapping[str, Any], now_s: float) -> list[dict[str, Any]]:
+    """Return the windows about ``app`` in the words of the AppProject, and whether each is open at ``now_s``.
+
+    ``is_active`` is None for a window that cannot be read.
+    """
+    now = datetime.fromtimestamp(now_s, timezone.utc)
+    return [_shown(item, now) for item in _windows(project, app)]
+
+
+def _shown(window: Window, now: datetime) -> dict[str, Any]:
+    try:
+        is_active: Optional[bool] = _is_active(window, now)
+    except ValueError:
+        is_active = None
+    texts = {key: str(window.get(key) or "") for key in ("kind", "schedule", "duration", "timeZone")}
+    return {**texts, "manualSync": bool(window.get("manualSync")), "is_active": is_active}
+
+
+def _windows(project: Mapping[str, Any], app: Mapping[str, Any]) -> list[Window]:
+    return [item for item in (project.get("spec") or {}).get("syncWindows") or [] if _matches(item, app)]
 
 
 def _all_manual(windows: list[Window]) -> bool:

@@ -21,13 +21,15 @@ _OPTIONS: dict[str, Any] = {
     "label_selectors": {"type": "list", "elements": "str"},
     "project": {"type": "str"},
     "full": {"type": "bool", "default": False},
+    "windows": {"type": "bool", "default": False},
 }
 
 
 def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """Connect and read."""
-    with closing(connect(load_settings(params, ctx), SystemClock(), ctx.agent)) as client:
-        return read(params, client)
+    clock = SystemClock()
+    with closing(connect(load_settings(params, ctx), clock, ctx.agent)) as client:
+        return read(params, client, clock)
 
 
 ENTRY = Entry(

@@ -38,7 +38,7 @@ ARGUMENT_SPEC = merge(
         "renderer": {"type": "str", "choices": ["auto", "kustomize", "helm"], "default": "auto"},
         "kustomize_binary": {"type": "path", "default": "kustomize"},
         "helm_binary": {"type": "path", "default": "helm"},
-        "kustomize_build_options": {"type": "list", "elements": "str", "default": []},
+        "kustomize_build_options": {"type": "list", "elements": "str"},
         "digests": {"type": "dict", "options": _DIGESTS},
         "shown": {"type": "dict"},
         "dest": {"type": "path"},
@@ -72,7 +72,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     check_credentials(credentials, address)
     subject = subject_of(params)
     settings = load_settings({**params, "ca_cert": params["kube_ca_cert"]}, ctx)
-    programs = Programs(params["kustomize_binary"], params["helm_binary"], params["kustomize_build_options"])
+    programs = Programs(params["kustomize_binary"], params["helm_binary"])
     voice = Voice("Plan of %s" % params["application"], ctx.progress, clock.monotonic)
 
     @contextmanager

@@ -9,6 +9,7 @@ from typing import Mapping, Optional
 from urllib.parse import quote, urlencode
 
 APPLICATIONS = ("argoproj.io/v1alpha1", "applications")
+PROJECTS = ("argoproj.io/v1alpha1", "appprojects")
 DEPLOYMENTS = ("apps/v1", "deployments")
 REPLICASETS = ("apps/v1", "replicasets")
 PODS = ("v1", "pods")

@@ -12,6 +12,7 @@ from .._argocd.redact import masked
 from .._argocd.view import View
 from .._edit.subject import Outcome
 from .._manifests.document import Id, Object
+from .build_options import NO_OPTIONS, BuildOptions
 from .hashing import Touched, ingredients, plan_hash
 from .manifests import changes, difference, images
 from .request import Request
@@ -41,6 +42,7 @@ class Rendered:
     before: Mapping[Id, Object]
     after: Mapping[Id, Object]
     problems: Sequence[Mapping[str, str]] = ()
+    build: BuildOptions = NO_OPTIONS
 
 
 def document(
@@ -66,7 +68,9 @@ def document(
         "commits": facts["commits"],
         "git": {"path": edit.path, "tip": edit.tip, "changed": edit.changed, "diff": _git_diff(edit)},
         "render": {
-            "renderer": rendered.renderer, "version": rendered.version, "not_rendered": not_rendered(source),
+            "renderer": rendered.renderer, "version": rendered.version,
+            "build_options": list(rendered.build.taken),
+            "not_rendered": [*not_rendered(source), *rendered.build.notes()],
             "objects": [item._asdict() for item in changes(rendered.before, rendered.after)],
         },
         "images": [

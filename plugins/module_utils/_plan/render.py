@@ -29,16 +29,15 @@ _UNBUILT = "missing in charts/ directory"
 
 @dataclass(frozen=True)
 class Programs:
-    """Names or paths of the programs, and more options for ``kustomize build``."""
+    """Names or paths of the programs."""
 
     kustomize: str
     helm: str
-    build_options: Sequence[str] = ()
 
-    def build(self) -> list[str]:
+    def build(self, options: Sequence[str]) -> list[str]:
         """Return the arguments of ``kustomize build``, which has to be told where Helm is."""
-        helm = ["--helm-command", self.helm] if "--enable-helm" in self.build_options else []
-        return ["build", *self.build_options, *helm, "."]
+        helm = ["--helm-command", self.helm] if "--enable-helm" in options else []
+        return ["build", *options, *helm, "."]
 
 
 class Renderer:
@@ -106,7 +105,7 @@ class Renderer:
             self._run("kustomize", ["edit", *arguments], folder, source)
         self._components(folder, source)
         _append_patches(folder, source.options.get("patches") or [])
-        return self._run("kustomize", self._programs.build(), folder, source).out
+        return self._run("kustomize", self._programs.build(source.build.taken), folder, source).out
 
     def sources(self, kind: str, tree: str, source: Source) -> list[str]:
         """Return the folders and files of the repository that the manifests are made of."""

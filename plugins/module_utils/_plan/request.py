@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional, Sequence
 
 from .._edit.commit import check_environment, check_line
 from .._errors import InvalidInput
@@ -30,6 +30,7 @@ class Request:
     since: str
     argocd: Mapping[str, Any]
     renderer: str
+    build_options: Optional[Sequence[str]]
     digests: Mapping[str, Any]
     shown: Mapping[str, Any]
     dest: str
@@ -61,6 +62,7 @@ def check(params: Mapping[str, Any]) -> Request:
         since=since,
         argocd=params.get("argocd") or {},
         renderer=params["renderer"],
+        build_options=params.get("kustomize_build_options"),
         digests=params.get("digests") or {},
         shown=params.get("shown") or {},
         dest=params.get("dest") or "",

@@ -5,19 +5,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, ContextManager, Mapping, Optional, Protocol, Sequence
 
 from .._argocd.ports import Target, about
 from .._argocd.view import View
 from .._context import Backoff, Clock, Context
 from .._edit.subject import Subject
-from .._errors import Forbidden, PermanentError, SlipwayError, TransientError
+from .._errors import Forbidden, NotFound, PermanentError, SlipwayError, TransientError
 from .._gitref import File
 from .._kube.paths import object_path
 from .._manifests.cluster import Kube
 from .._manifests.document import Object
 from . import text
+from .build_options import BuildOptions, of_config_map
 from .document import Edit, Rendered, document
 from .effect import check_images, check_values
 from .live import LiveComparison
@@ -169,8 +170,14 @@ def _render(branch: Branch, render: Render, edit: Edit, wanted: Wanted) -> tuple
     render.put(tree, edit.path, edit.outcome.data)
     kind = render.kind(tree, source, wanted.request.renderer)
     touched = sorted({edit.path, *render.sources(kind, tree, source)})
+    if kind == "kustomize":
+        source = replace(source, build=_build_options(wanted))
     served = _served(wanted) if kind == "helm" else Served()
-    after = parse(render.render(kind, tree, source, served), source.path)
+    try:
+        after = parse(render.render(kind, tree, source, served), source.path)
+    except PermanentError as error:
+        error.hint = source.build.hint() or error.hint
+        raise
     problems = []
     if kind == "helm" and parse(render.render(kind, tree, source, served), source.path) != after:
         message = "the chart renders something else each time, so this plan cannot be confirmed: give it that value"
@@ -184,7 +191,25 @@ def _render(branch: Branch, render: Render, edit: Edit, wanted: Wanted) -> tuple
         except PermanentError as error:
             message = "what is in Git now does not build: %s" % error.cause
             before, problems = {}, [*problems, {"code": "build_failed_before", "message": message}]
-    return Rendered(kind, render.version(kind), before, after, problems), touched
+    return Rendered(kind, render.version(kind), before, after, problems, source.build), touched
+
+
+def _build_options(wanted: Wanted) -> BuildOptions:
+    """Return the options of ``kustomize build``: those that are given, else those that Argo CD has."""
+    request, source = wanted.request, wanted.source
+    if request.build_options is not None or not request.argocd:
+        return BuildOptions(request.build_options or ())
+    namespace = request.argocd["namespace"]
+    version = str(source.options.get("version") or "") if source.kind == "kustomize" else ""
+    where = "ConfigMap %s/argocd-cm" % namespace
+    try:
+        with about(where):
+            found = wanted.client.get(object_path(("v1", "configmaps"), namespace, "argocd-cm"))
+    except Forbidden:
+        return BuildOptions(unknown_because=where + " may not be read: the right get configmaps is missing")
+    except NotFound:
+        return BuildOptions(unknown_because=where + " does not exist")
+    return of_config_map(found, version)
 
 
 def _served(wanted: Wanted) -> Served:

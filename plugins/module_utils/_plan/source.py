@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from .._errors import InvalidInput, PermanentError
+from .build_options import NO_OPTIONS, BuildOptions
 
 #: Stands for the commit that the delivery will make, which is not known before it is made, and
 #: which must not count: every commit of the repository has another one.
@@ -39,7 +40,8 @@ class Source:
     """What is rendered, and for where. ``path`` is a folder of the repository.
 
     ``options`` are those of the Application for one renderer (``kind``: kustomize, helm, or
-    nothing when the Application leaves it to what the folder holds).
+    nothing when the Application leaves it to what the folder holds). ``build`` is for
+    ``kustomize build``.
     """
 
     path: str
@@ -49,6 +51,7 @@ class Source:
     kind: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    build: BuildOptions = NO_OPTIONS
 
     def with_variables(self, text: Any) -> str:
         """Return a text with Argo CD's build variables filled in; unknown ones are empty, as there."""

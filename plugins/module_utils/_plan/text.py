@@ -104,6 +104,8 @@ def _is_compared(live: Mapping[str, Any]) -> bool:
 
 def _manifests(render: Mapping[str, Any], is_compared: bool) -> Iterator[str]:
     yield "rendered by %s %s, %d objects" % (render["renderer"], render["version"], len(render["objects"]))
+    if render["build_options"]:
+        yield "build options: %s" % " ".join(render["build_options"])
     for item in render["not_rendered"]:
         yield "not taken into account: %s" % item
     objects = render["objects"]

@@ -118,7 +118,51 @@ def test_the_whole_life_of_an_application(repository: Repository, call: Call, au
     assert '+      "targetRevision": "other"' in outcome.section("Look at a change")
     assert '-  "kind": "Application"' in outcome.section("Look at the end")
     writes = [item.verb for item in audit.writes() if item.name == NAME]
-    assert writes == ["patch", "patch", "patch", "patch", "delete"]
+    assert writes == ["patch", "patch", "delete"]
+
+
+def test_only_what_differs_is_written(
+    world: World, repository: Repository, application: None, call: Call, audit: AuditLog
+) -> None:
+    spec = specification(repository, automated=False)
+    full = {"labels": {"team": "a", "of": "us"}, "annotations": {}, "finalizers": []}
+    lean = {"labels": {"team": "a"}}
+    shorter = dict(spec, syncPolicy={"syncOptions": spec["syncPolicy"]["syncOptions"]})
+    world.kubectl("-n", "argocd", "label", "app", NAME, "other=theirs")
+    steps = [
+        ("as given", {"spec": spec, **full}),
+        ("as given again", {"spec": spec, **full}),
+        ("without a field", {"spec": shorter, **full}),
+        ("without a field again", {"spec": shorter, **full}),
+        ("without a label", {"spec": shorter, **lean}),
+        ("without a label again", {"spec": shorter, **lean}),
+    ]
+    audit.rewind()
+    outcome = call(*(task(name, **given) for name, given in steps))
+    changed = {item["task"]: item["result"]["changed"] for item in outcome.results}
+    assert changed == {name: "again" not in name for name, _given in steps}, outcome.text
+    ours = [item for item in audit.requests("slipway.gitops/") if item.name == NAME]
+    assert [item.verb for item in ours] == ["get", "patch", "get"] * 3
+    assert not [item for item in ours if "dryRun" in item.uri]
+    app = world.get("-n", "argocd", "app", NAME)
+    assert "retry" not in app["spec"]["syncPolicy"]
+    assert app["metadata"]["labels"] == {"team": "a", "other": "theirs"}
+
+    world.kubectl(
+        "-n", "argocd", "patch", "app", NAME, "--type=merge", "-p", '{"spec": {"source": {"path": "elsewhere"}}}'
+    )
+    audit.rewind()
+    outcome = call(
+        task("Look", check=True, spec=shorter, force_conflicts=True),
+        task("Without taking it over", spec=shorter),
+        task("Take it back", spec=shorter, force_conflicts=True),
+        task("Take it back again", spec=shorter, force_conflicts=True),
+    )
+    assert outcome.one("Look")["changed"], outcome.text
+    assert outcome.one("Without taking it over")["error"]["code"] == "field_conflict"
+    assert [outcome.one(name)["changed"] for name in ("Take it back", "Take it back again")] == [True, False]
+    assert [item.code for item in audit.writes() if item.name == NAME] == [409, 200]
+    assert world.get("-n", "argocd", "app", NAME)["spec"]["source"]["path"] == "app"
 
 
 def test_check_mode_writes_nothing(repository: Repository, application: None, call: Call, audit: AuditLog) -> None:

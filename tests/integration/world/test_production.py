@@ -6,10 +6,11 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 import pytest
 
+from ansible_collections.slipway.gitops.tests.integration.world.argocd_support import apply, project
 from ansible_collections.slipway.gitops.tests.integration.world.audit import AuditLog
 from ansible_collections.slipway.gitops.tests.integration.world.conftest import World
 from ansible_collections.slipway.gitops.tests.integration.world.production_support import (
@@ -288,3 +289,63 @@ def test_regression_g28_g29_g31_rollback_is_a_guarded_forward_commit_that_stays(
     assert live(shop) == "2"
     assert shop.production.git("rev-list", "--count", tip + "..main") == "1"
     shop.production.git("merge-base", "--is-ancestor", tip, "main")
+
+
+@pytest.fixture
+def windows(world: World, shop: Shop, tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """Have production in an AppProject of its own, and return a function that opens or closes its window."""
+    name = shop.production.repository.name
+
+    def now(kind: str) -> None:
+        window = {"kind": kind, "schedule": "* * * * *", "duration": "24h", "applications": [name]}
+        apply(world, tmp_path, project(name, syncWindows=[window]))
+
+    def belongs_to(to: str) -> None:
+        world.kubectl("-n", "argocd", "patch", "app", name, "--type=merge", "-p", '{"spec": {"project": "%s"}}' % to)
+
+    now("allow")
+    belongs_to(name)
+    yield now
+    belongs_to("default")
+    world.kubectl("-n", "argocd", "delete", "appproject", name)
+
+
+def test_sync_windows_are_shown_and_a_closed_one_is_refused_before_the_push(
+    shop: Shop, audit: AuditLog, windows: Callable[[str], None]
+) -> None:
+    opened = shop.play("deploy_production", deploy_release="3")
+    assert "NOT CONFIRMED" in summary(opened)[0]
+    plan = (shop.folder / "plans/shop_production/plan.txt").read_text(encoding="utf-8")
+    assert "sync now: allowed\n" in plan
+    assert "sync windows:\n    - duration=24h, is_active=yes, kind=allow, manualSync=no, schedule=* * * * *" in plan
+    windows("deny")
+    before = shop.traces()
+    refused = shop.play("deploy_production", deploy_release="3", deploy_confirm=hash_of(opened))
+    assert hash_of(refused) == hash_of(opened), "windows are shown, not hashed"
+    assert refused.status != 0
+    assert summary(refused)[0] == "shop 3 on production: REFUSED, a sync window is closed; nothing was written"
+    assert "a deny window is open ('* * * * *' for 24h)" in " ".join(summary(refused))
+    plan = (shop.folder / "plans/shop_production/plan.txt").read_text(encoding="utf-8")
+    assert "sync now: REFUSED by Argo CD: a deny window is open ('* * * * *' for 24h)\n" in plan
+    assert shop.traces()[:2] == before[:2]
+    assert written(audit, shop) == []
+
+
+def test_a_window_that_closes_between_confirmation_and_slot_stops_before_the_push(
+    shop: Shop, windows: Callable[[str], None], tmp_path: Path
+) -> None:
+    plan = hash_of(shop.play("deploy_production", deploy_release="3"))
+    tip = shop.production.git("rev-parse", "main")
+    taken = shop.book([shop.queue_task(state="claimed", app="other", version="1", lease_ttl=120)]).one("Queue")
+    log = tmp_path / "closed.log"
+    run = started(shop, "deploy_production", log, deploy_release="3", deploy_confirm=plan)
+    while "Wait for the slot of the environment" not in log.read_text() and run.poll() is None:
+        time.sleep(0.05)
+    windows("deny")
+    shop.book([shop.queue_task(state="cancelled", lease=taken["lease"])])
+    assert run.wait(timeout=60) != 0
+    assert "a deny window is open" in log.read_text()
+    assert "Nothing was pushed." in log.read_text()
+    assert shop.production.git("rev-parse", "main") == tip
+    record = shop.record()
+    assert (record["running"], record["holds"]) == (None, [])

@@ -11,7 +11,7 @@ import base64
 import json
 import os
 from pathlib import Path
-from typing import Any, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping
 
 import pytest
 import yaml
@@ -303,3 +303,90 @@ def test_what_argocd_synced_is_what_is_rendered(place: Place) -> None:
     for item in plan["live"]["objects"]:
         for line in (*lines(item["diff"], "+"), *lines(item["diff"], "-")):
             assert line.startswith("slipway.dev/commit:"), item
+
+
+RUN = """\
+apiVersion: x/v1
+kind: Y
+metadata:
+  name: y
+  annotations:
+    config.kubernetes.io/function: |
+      exec: {path: %s}
+"""
+#: Options in Argo CD's ConfigMap, what is added to the kustomization, the option that it is said to need.
+NEEDED = [
+    ("--enable-helm", "helmCharts: [{name: shop, version: 1.0.0, repo: 'https://127.0.0.1:9'}]\n", "--enable-helm"),
+    ("--enable-alpha-plugins --enable-exec", "transformers: [run.yaml]\n", "--enable-alpha-plugins --enable-exec"),
+    (
+        "--load-restrictor=LoadRestrictionsNone",
+        "configMapGenerator: [{name: notes, files: [../../notes.txt]}]\n",
+        "--load-restrictor=LoadRestrictionsNone",
+    ),
+]
+
+
+@pytest.fixture
+def configured(place: Place) -> Iterator[Callable[[str], dict[str, Any]]]:
+    """Return a function that plans with options of kustomize; Argo CD itself sees neither them nor the Application."""
+
+    def plan(options: str, **changes: Any) -> dict[str, Any]:
+        place.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "argocd-cm", "namespace": NAME},
+                "data": {"kustomize.buildOptions": options},
+            }
+        )
+        return place.plan(argocd={"name": NAME, "namespace": NAME}, **changes)
+
+    app = place.world.get("-n", "argocd", "application", NAME)
+    metadata = {"name": NAME, "namespace": NAME}
+    place.apply({**{key: app[key] for key in ("apiVersion", "kind", "spec")}, "metadata": metadata})
+    yield plan
+    place.world.kubectl("-n", NAME, "delete", "configmap/argocd-cm", "application/" + NAME)
+
+
+@pytest.mark.parametrize(("options", "more", "told"), NEEDED, ids=["helm", "programs", "files"])
+def test_options_of_argocd_run_no_program_and_read_no_other_file(
+    place: Place, configured: Callable[..., dict[str, Any]], tmp_path: Path, options: str, more: str, told: str
+) -> None:
+    plain = configured(options)
+    assert plain["plan"]["render"]["not_rendered"] == [
+        "kustomize.buildOptions %s (these files build without)" % options
+    ]
+    program, mark = tmp_path / "program", tmp_path / "ran"
+    program.write_text("#!/bin/sh\ntouch %s\ncat\n" % mark)
+    program.chmod(0o755)
+    place.remote.write(
+        {
+            OVERLAY + "/kustomization.yaml": KUSTOMIZATION % SECRET + more,
+            OVERLAY + "/run.yaml": RUN % program,
+            "apps/shop/notes.txt": "notes\n",
+        }
+    )
+    with pytest.raises(PermanentError) as caught:
+        configured(options)
+    assert caught.value.code == "build_failed"
+    assert "Argo CD builds with %s" % told in caught.value.hint
+    assert not mark.exists()
+    if told != "--enable-helm":  # its chart is nowhere
+        trusted = configured(options, kustomize_build_options=options.split())
+        assert trusted["plan"]["render"]["build_options"] == options.split()
+        assert mark.exists() == ("exec" in options)
+
+
+def test_options_of_argocd_that_only_change_the_manifests_are_used(
+    place: Place, configured: Callable[..., dict[str, Any]]
+) -> None:
+    label = "app.kubernetes.io/managed-by"
+    plans = {options: configured(options) for options in ("", "--enable-managedby-label")}
+    shown = {options: label in json.dumps(result["plan"]["live"]) for options, result in plans.items()}
+    assert shown == {"": False, "--enable-managedby-label": True}
+    assert plans["--enable-managedby-label"]["plan"]["render"]["build_options"] == ["--enable-managedby-label"]
+    assert len({result["hash"] for result in plans.values()}) == 2
+    assert place.plan()["plan"]["render"]["not_rendered"] == []
+    with pytest.raises(PermanentError, match="--output") as caught:
+        configured("--output /tmp/elsewhere")
+    assert caught.value.code == "build_options"

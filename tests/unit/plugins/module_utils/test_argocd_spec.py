@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.slipway.gitops.plugins.module_utils._argocd.info import run as read_applications
 from ansible_collections.slipway.gitops.plugins.module_utils._argocd.operation import (
     FENCE,
     Request,
@@ -27,8 +28,8 @@ from ansible_collections.slipway.gitops.plugins.module_utils._argocd.spec import
     validate,
 )
 from ansible_collections.slipway.gitops.plugins.module_utils._argocd.view import id_of
-from ansible_collections.slipway.gitops.plugins.module_utils._argocd.windows import blocked
-from ansible_collections.slipway.gitops.plugins.module_utils._errors import InvalidInput
+from ansible_collections.slipway.gitops.plugins.module_utils._argocd.windows import blocked, listed
+from ansible_collections.slipway.gitops.plugins.module_utils._errors import Forbidden, InvalidInput, NotFound
 
 FIXTURES = Path(__file__).resolve().parents[3] / "unit/fixtures/argocd"
 SCHEMA = json.loads((FIXTURES / "application-schema.json").read_text(encoding="utf-8"))["schema"]
@@ -282,3 +283,71 @@ def test_sync_windows(windows: list[dict[str, Any]], is_manual: bool, is_blocked
     app = {"metadata": {"name": "shop"}, "spec": {"destination": {"namespace": "shop"}}}
     cause = blocked({"spec": {"syncWindows": everything}}, app, NOON, is_manual)
     assert bool(cause) == is_blocked, cause
+
+
+def test_windows_are_listed_with_their_state() -> None:
+    windows = [
+        {"kind": "deny", "schedule": "0 12 * * *", "duration": "1h", "applications": ["*"], "timeZone": "UTC"},
+        {"kind": "allow", "schedule": "0 13 * * *", "duration": "1h", "namespaces": ["shop"], "manualSync": True},
+        {"kind": "deny", "schedule": "@daily", "duration": "1h", "applications": ["shop"]},
+        {"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["other"]},
+    ]
+    app = {"metadata": {"name": "shop"}, "spec": {"destination": {"namespace": "shop"}}}
+    found = listed({"spec": {"syncWindows": windows}}, app, NOON)
+    assert [(item["kind"], item["is_active"], item["manualSync"], item["timeZone"]) for item in found] == [
+        ("deny", True, False, "UTC"), ("allow", False, True, ""), ("deny", None, False, ""),
+    ]  # fmt: skip
+    assert listed({}, app, NOON) == []
+
+
+class FakeProjects:
+    """An API server with Applications of some projects, which may be read or not."""
+
+    def __init__(self) -> None:
+        self.reads: list[str] = []
+
+    def list(self, _path: str, _labels: str = "", _fields: str = "") -> dict[str, Any]:
+        policies = {"open": {}, "automatic": {"automated": {}}, "manual": {}, "hidden": {}, "gone": {}, "manual-2": {}}
+        return {"items": [
+            {"metadata": {"name": name}, "spec": {"project": name.partition("-")[0], "syncPolicy": policy}}
+            for name, policy in policies.items()
+        ]}  # fmt: skip
+
+    def get(self, path: str, _query: Any = None) -> dict[str, Any]:
+        name = path.rpartition("/")[2]
+        self.reads.append(name)
+        if name in ("hidden", "gone"):
+            raise (Forbidden if name == "hidden" else NotFound)("read", path, "no")
+        window = {"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["*"], "manualSync": True}
+        return {"spec": {"syncWindows": [window] if name != "open" else []}}
+
+
+class FakeNoon:
+    """A clock that stands at noon."""
+
+    @staticmethod
+    def wall() -> float:
+        return NOON
+
+
+def test_info_tells_the_windows_and_changes_nothing_without_the_right() -> None:
+    client = FakeProjects()
+    params = {"name": None, "namespace": "argocd", "windows": True}
+    found = read_applications(params, client, FakeNoon())  # type: ignore[arg-type]
+    windows = {item["name"]: item["windows"] for item in found["applications"]}
+    assert {name: (item["known"], bool(item["blocked"]), len(item["list"])) for name, item in windows.items()} == {
+        "open": (True, False, 0),
+        "automatic": (True, True, 1),
+        "manual": (True, False, 1),
+        "manual-2": (True, False, 1),
+        "hidden": (False, False, 0),
+        "gone": (False, False, 0),
+    }
+    assert windows["hidden"]["note"] == (
+        "AppProject argocd/hidden may not be read: the right get appprojects.argoproj.io is missing"
+    )
+    assert windows["gone"]["note"] == "AppProject argocd/gone does not exist"
+    assert sorted(client.reads) == ["automatic", "gone", "hidden", "manual", "open"]
+    plain = read_applications({**params, "windows": False}, client, FakeNoon())  # type: ignore[arg-type]
+    assert "windows" not in plain["applications"][0]
+    assert len(client.reads) == 5

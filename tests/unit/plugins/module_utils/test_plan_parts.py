@@ -191,7 +191,7 @@ def test_text_counts_what_it_leaves_out() -> None:
         "release": {"now": {"version": "1", "digest": "d1"}, "next": {"version": "2", "digest": {"a": "d2"}}},
         "commits": {"known": False, "note": "none", "touching": 0}, "problems": [], "images": [], "hash": "h",
         "git": {"changed": True, "diff": "+line\n" * 100, "tip": "a" * 40, "path": "p", "branch": "b"},
-        "render": {"renderer": "helm", "version": "v3", "not_rendered": ["helm.x"], "objects": []},
+        "render": {"renderer": "helm", "version": "v3", "build_options": [], "not_rendered": ["helm.x"], "objects": []},
         "live": {"note": "n", "objects": [], "missing_rights": []},
         "shown": {"rights": [{"verb": "get", "allowed": True}], "queue": "free", "backup": None},
     }  # fmt: skip
