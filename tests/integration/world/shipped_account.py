@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 import yaml
 
@@ -17,13 +17,14 @@ from ansible_collections.slipway.gitops.tests.integration.world.conftest import 
 from ansible_collections.slipway.gitops.tests.integration.world.play import CHECKOUT
 
 
-def rights(purpose: str, names: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return the rights of one purpose, as the one list of role deploy has them, for ``deploy_*`` variables."""
-    text = (CHECKOUT / "roles/deploy/vars/access.yml").read_text(encoding="utf-8")
+def rights(role: str, purpose: str, application: str, namespace: str) -> list[dict[str, str]]:
+    """Return the rights of one purpose, as the one list of a role has them, for an application."""
+    text = (CHECKOUT / "roles" / role / "vars/access.yml").read_text(encoding="utf-8")
+    names = {"namespace": namespace, "argocd_namespace": "argocd", "argocd_application": application}
     for name, value in names.items():
-        text = text.replace("{{ deploy_%s }}" % name, value)
+        text = text.replace("{{ %s_%s }}" % (role, name), value)
     lists = yaml.safe_load(text)
-    parts = re.findall(r"__deploy_access_\w+", lists["__deploy_access"][purpose])
+    parts = re.findall(r"\w+", lists["__%s_access" % role][purpose])
     return [right for part in parts for right in lists[part]]
 
 
@@ -32,9 +33,8 @@ def make_account(world: World, folder: Path, purpose: str, application: str) -> 
 
     Application, namespace and account have the same name, so that the account goes with them.
     """
-    names = {"namespace": application, "argocd_namespace": "argocd", "argocd_application": application}
     manifest, kubeconfig = folder / "account.json", folder / "account.yml"
-    objects = rbac_manifests(rights(purpose, names), application, application)
+    objects = rbac_manifests(rights("deploy", purpose, application, application), application, application)
     manifest.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}), encoding="utf-8")
     world.kubectl("apply", "-f", str(manifest))
     given = {

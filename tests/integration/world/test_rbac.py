@@ -21,25 +21,14 @@ from ansible_collections.slipway.gitops.plugins.module_utils._entry import (
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import Forbidden, SlipwayError
 from ansible_collections.slipway.gitops.tests.integration.world.audit import AuditLog, Request
 from ansible_collections.slipway.gitops.tests.integration.world.conftest import INVENTORY, World
-from ansible_collections.slipway.gitops.tests.integration.world.play import CHECKOUT, Outcome, run_playbook
+from ansible_collections.slipway.gitops.tests.integration.world.play import Outcome, run_playbook
+from ansible_collections.slipway.gitops.tests.integration.world.shipped_account import rights
 from ansible_collections.slipway.gitops.tests.integration.world.test_access import Desk, say
 
 NAMESPACE = "rbac-test"
 GOLDEN = Path(__file__).parent / "golden"
-_NAMES = {"namespace": "sample", "argocd_namespace": "argocd", "argocd_application": "sample"}
-
-
-def rights(role: str, *parts: str) -> list[dict[str, str]]:
-    """Return parts of the one list of rights of a role, for the environment local of the sample application."""
-    text = (CHECKOUT / "roles" / role / "vars/access.yml").read_text(encoding="utf-8")
-    for variable, name in _NAMES.items():
-        text = text.replace("{{ %s_%s }}" % (role, variable), name)
-    lists = yaml.safe_load(text)
-    return [right for part in parts for right in lists["__%s_access_%s" % (role, part)]]
-
-
-DELIVER = rights("deploy", "look", "deliver")
-RESTORE = rights("backup", "objects", "gate", "argocd", "secrets")
+DELIVER = rights("deploy", "deploy", "sample", "sample")
+RESTORE = rights("backup", "restore", "sample", "sample")
 #: Each right once.
 RIGHTS = DELIVER + [right for right in RESTORE if right not in DELIVER]
 
