@@ -19,6 +19,7 @@ from ansible_collections.slipway.gitops.plugins.module_utils._errors import (
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests import document
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests.cluster import Ports
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests.document import Id, Inventory, ManifestError
+from ansible_collections.slipway.gitops.plugins.module_utils._manifests.patch import patched
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests.readiness import waits_for
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests.service import run
 
@@ -289,6 +290,46 @@ def test_identity(item: Object, is_namespaced: Optional[bool], expected: Id) -> 
     assert document.identify(item, is_namespaced, "lib") == expected
 
 
+def applied(**spec: Any) -> Object:
+    """Return a definition as the server shows it after our apply, with what it fills in."""
+    live = definition()
+    live["metadata"].update(uid="1", labels={"of": "somebody"})
+    live["spec"].update(conversion={"strategy": "None"}, **spec)
+    live["status"] = {"conditions": []}
+    names = {"f:kind": {}, "f:plural": {}}
+    fields = {"f:spec": {"f:group": {}, "f:names": names, "f:scope": {}, "f:versions": {}}}
+    entry = {"manager": "slipway.gitops", "operation": "Apply", "fieldsV1": fields}
+    live["metadata"]["managedFields"] = [{"manager": "kube-apiserver", "operation": "Update"}, entry]
+    return live
+
+
+@pytest.mark.parametrize(
+    ("spec", "change", "expected"),
+    [
+        ({}, {}, True),
+        ({"versions": [{"name": "v1", "served": True, "storage": True}]}, {}, False),
+        ({"scope": "Cluster"}, {}, False),
+        ({"versions": [{"name": "v1", "served": False}]}, {}, False),
+        ({"versions": [{"name": "v1", "served": True}, {"name": "v2"}]}, {}, False),
+        ({}, {"preserveUnknownFields": False}, False),
+        ({"preserveUnknownFields": False}, {"preserveUnknownFields": False}, False),  # there, but not ours yet
+    ],
+)
+def test_definition_that_is_applied_needs_no_dry_run(spec: Object, change: Object, expected: bool) -> None:
+    body = definition()
+    body["spec"].update(change)
+    assert document.is_applied(body, applied(**spec)) is expected
+
+
+def test_definition_is_asked_about_when_a_field_left_it_or_its_ownership() -> None:
+    live, body = applied(), definition()
+    del body["spec"]["scope"]
+    assert not document.is_applied(body, live)
+    del live["metadata"]["managedFields"][1]["fieldsV1"]["f:spec"]["f:versions"]
+    assert not document.is_applied(definition(), live)
+    assert not document.is_applied(definition(), None)
+
+
 def test_inventory_survives_its_config_map_and_damage_is_told() -> None:
     kept = Inventory("1", (Id("apps/v1", "Deployment", "lib", "a"), Id("v1", "Namespace", "", "lib")))
     assert Inventory.of(kept.config_map("m", "lib")) == kept
@@ -320,3 +361,19 @@ def test_readiness(kind: str, spec: Object, status: Object, waits: str) -> None:
         status = {**status, "observedGeneration": 1}
         unseen = {**thing(kind, spec=spec, status=status), "metadata": {"generation": 2}}
         assert waits_for(unseen) == "its controller to see it"
+
+
+def test_patch_is_merged_by_keys_and_by_names() -> None:
+    containers = [{"name": "a", "image": "x"}, {"name": "b", "args": ["1", "2"]}]
+    base = thing("Deployment", spec={"replicas": 1, "containers": containers})
+    changes = [{"name": "b", "args": ["3"]}, {"name": "c"}]
+    (found,) = patched([base], [thing("Deployment", spec={"containers": changes, "paused": True})])
+    expected = [{"name": "a", "image": "x"}, {"name": "b", "args": ["3"]}, {"name": "c"}]
+    assert found["spec"] == {"replicas": 1, "paused": True, "containers": expected}
+    assert base["spec"]["containers"] == containers
+
+
+@pytest.mark.parametrize("patch", [thing("Deployment", "two"), thing("Secret"), thing("Deployment", version="v2")])
+def test_patch_that_fits_nothing_is_refused(patch: Object) -> None:
+    with pytest.raises(ManifestError, match="there is no %s %s in the" % (patch["kind"], patch["metadata"]["name"])):
+        patched([thing("Deployment")], [patch])
