@@ -155,6 +155,7 @@ EXAMPLES = r"""
     chart:
       path: files/clock-1.5.0.tgz
       values: "{{ {'replicas': 2} | to_json }}"
+      helm: /usr/local/bin/helm
     patches:
       - apiVersion: v1
         kind: Service

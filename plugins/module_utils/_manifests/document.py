@@ -175,7 +175,7 @@ def is_applied(body: Object, live: Optional[Object]) -> bool:
 
 
 def _holds(live: Any, body: Any) -> bool:
-    """Whether every value of ``body`` is in ``live``, which may have more keys: others', or what the server fills in."""
+    """Whether every value of ``body`` is in ``live``, which may have more keys: others', or the server's."""
     if isinstance(body, dict) and isinstance(live, dict):
         return all(key in live and _holds(live[key], value) for key, value in body.items())
     return bool(live == body)
