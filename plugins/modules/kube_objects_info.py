@@ -72,6 +72,13 @@ EXAMPLES = r"""
     kind: Deployment
     namespace: default
     label_selectors: [app.kubernetes.io/name=sample]
+
+- name: Read one object, which may be missing
+  slipway.gitops.kube_objects_info:
+    kind: ConfigMap
+    namespace: default
+    name: settings
+  register: settings
 """
 
 RETURN = r"""
