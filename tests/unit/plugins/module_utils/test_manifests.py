@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+from pathlib import Path
 from typing import Any, Mapping, Optional
 
 import pytest
@@ -13,10 +15,12 @@ from ansible_collections.slipway.gitops.plugins.module_utils._context import Con
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import (
     Forbidden,
     NotFound,
+    PermanentError,
     SlipwayError,
     TransientError,
 )
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests import document
+from ansible_collections.slipway.gitops.plugins.module_utils._manifests.chart import render
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests.cluster import Ports
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests.document import Id, Inventory, ManifestError
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests.patch import patched
@@ -377,3 +381,30 @@ def test_patch_is_merged_by_keys_and_by_names() -> None:
 def test_patch_that_fits_nothing_is_refused(patch: Object) -> None:
     with pytest.raises(ManifestError, match="there is no %s %s in the" % (patch["kind"], patch["metadata"]["name"])):
         patched([thing("Deployment")], [patch])
+
+
+def stand_in_for_helm(folder: Path, script: str) -> dict[str, str]:
+    """Return the option ``chart`` with a program in place of Helm, which these tests do not have."""
+    program = folder / "helm"
+    program.write_text("#!/bin/sh\n" + script)
+    program.chmod(0o755)
+    return {"path": "clock.tgz", "helm": str(program), "kube_version": "1.36.0", "values": '{"word": "hunter2"}'}
+
+
+def test_values_reach_helm_by_its_input_and_its_homes_are_not_the_user_s(tmp_path: Path) -> None:
+    chart = stand_in_for_helm(tmp_path, 'echo "$*"; cat; echo; env | grep ^HELM_')
+    asked, values, *homes = render(chart, ("clock", "time"), dict(os.environ, HELM_DATA_HOME="/mine"), 10).splitlines()
+    options = "--namespace time --include-crds --no-hooks --values - --kube-version 1.36.0"
+    assert asked == "template clock clock.tgz " + options
+    assert json.loads(values) == {"word": "hunter2"}
+    assert sorted(home.split("=")[0] for home in homes) == ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"]
+    assert not [home for home in homes if "/mine" in home]
+
+
+def test_chart_that_helm_refuses_is_named_with_its_words(tmp_path: Path) -> None:
+    chart = stand_in_for_helm(tmp_path, "echo 'Error: values do not meet the schema' >&2; exit 1")
+    with pytest.raises(PermanentError, match=r"render the chart clock\.tgz: Helm says: Error: values do not meet"):
+        render(chart, ("clock", "time"), dict(os.environ), 10)
+    with pytest.raises(NotFound) as missing:
+        render(dict(chart, helm="/nonexistent/helm"), ("clock", "time"), {}, 10)
+    assert "chart.helm" in missing.value.hint
