@@ -55,10 +55,41 @@ options:
     description: Files with manifests in YAML or JSON.
     type: list
     elements: path
+  chart:
+    description:
+      - A chart to take manifests from. The release has the name and the namespace of this one; hooks are left out.
+      - It is rendered on this machine, and nothing but Helm's program is used of Helm.
+    type: dict
+    suboptions:
+      path:
+        description: Archive or folder of the chart.
+        type: path
+        required: true
+      values:
+        description: Values as YAML or JSON text. They stay out of logs.
+        type: str
+      kube_version:
+        description: Version of Kubernetes that the chart is rendered for. Helm's own default without it.
+        type: str
+      helm:
+        description: Program C(helm).
+        type: path
+        default: helm
   definitions:
-    description: Objects as data, applied after those of O(src).
+    description: Objects as data, beside those of O(src) and O(chart).
     type: list
     elements: dict
+  patches:
+    description:
+      - Partial objects that are merged into the objects of O(src) and O(chart) of the same version, kind and name. One that
+        fits no object is refused.
+      - Mappings are merged key by key, and lists of mappings with names, such as containers, by name. Anything else is replaced.
+    type: list
+    elements: dict
+  ignore_kinds:
+    description: Kinds whose objects are left out of O(src) and O(chart).
+    type: list
+    elements: str
   version:
     description: Version of the release, kept in the inventory.
     type: str
@@ -116,6 +147,20 @@ EXAMPLES = r"""
     src: [files/clock-1.5.0.yaml]
   check_mode: true
   diff: true
+
+- name: Install a release from a chart, with one change that the chart has no value for
+  slipway.gitops.kube_manifests:
+    name: clock
+    namespace: clock
+    chart:
+      path: files/clock-1.5.0.tgz
+      values: "{{ {'replicas': 2} | to_json }}"
+      helm: /usr/local/bin/helm
+    patches:
+      - apiVersion: v1
+        kind: Service
+        metadata: {name: clock}
+        spec: {internalTrafficPolicy: Local}
 
 - name: Keep one more object
   slipway.gitops.kube_manifests:

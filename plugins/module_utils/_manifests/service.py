@@ -16,6 +16,7 @@ from .document import (
     DEFINITION,
     NAMESPACES,
     RUNNING,
+    WORKLOADS,
     Id,
     Inventory,
     ManifestError,
@@ -23,6 +24,7 @@ from .document import (
     comparable,
     defined_kinds,
     identify,
+    is_applied,
     removal_order,
     without,
 )
@@ -92,7 +94,7 @@ class _Release:
         self._remove(surplus)
         self._record(after)
         if self._params["wait"] and not self._ctx.check_mode:
-            self._wait_ready([one.id for one in planned])
+            self._wait_ready([one.id for one in planned if one.id.kind in WORKLOADS])
         return self._result(before, after)
 
     def _identified(self, bodies: Sequence[Object]) -> list[Planned]:
@@ -116,6 +118,8 @@ class _Release:
         due = []
         for one in planned:
             before = self._cluster.find(one.id)
+            if one.id.kind == DEFINITION and is_applied(one.body, before):
+                continue
             after = self._asked(one, before)
             if comparable(before) != comparable(after):
                 self._changes.note(one.id, before, after)

@@ -83,7 +83,9 @@ def test_second_run_writes_nothing(argocd: Callable[..., Outcome], audit: AuditL
     assert outcome.status == 0, outcome.text
     assert "changed=0" in outcome.text
     requests = [
-        one for one in audit.requests("kubectl") if one.namespace in ("argocd", "") and one.resource != "applications"
+        one
+        for one in audit.requests("slipway.gitops/")
+        if one.namespace in ("argocd", "") and one.resource != "applications"
     ]
     assert sum("fieldManager=slipway.gitops" in one.uri and "dryRun=All" in one.uri for one in requests) > 40
     assert [one for one in requests if one.is_write] == []
@@ -145,14 +147,17 @@ def test_password_goes_to_its_file_and_nowhere_else(
 
 def test_private_key_of_the_repository_is_not_shown(world: World, argocd: Callable[..., Outcome]) -> None:
     key = str(world.folder / "git-client/argocd_ed25519")
-    repository = {"name": "sample-repository", "url": REPOSITORY, "ssh_private_key_file": key}
+    repository = {"name": "key-of-a-test", "url": REPOSITORY, "ssh_private_key_file": key}
     outcome = argocd("-vvv", "--diff", "-e", json.dumps({"argocd_repositories": [repository]}))
     assert outcome.status == 0, outcome.text
     shown = outcome.text + json.dumps(outcome.results)
     lines = (world.folder / "git-client/argocd_ed25519").read_text().splitlines()
     assert "PRIVATE KEY" in lines[0]
     assert not [line for line in lines if line in shown]
-    assert not list(Path("/tmp").glob("slipway-argocd-*"))
+    assert world.get("secret", "key-of-a-test", "-n", "argocd")["data"]["sshPrivateKey"] not in shown
+    assert argocd().status == 0
+    left = world.kubectl("get", "secret", "key-of-a-test", "-n", "argocd", "--ignore-not-found", "-o", "name")
+    assert left == ""
 
 
 @pytest.mark.parametrize(
@@ -170,7 +175,7 @@ def test_bad_option_is_refused_before_a_write(
     outcome = argocd("-e", option)
     assert outcome.status != 0
     assert cause in " ".join(outcome.text.split())
-    assert "fieldManager=slipway.gitops" not in " ".join(one.uri for one in audit.requests("kubectl"))
+    assert "fieldManager=slipway.gitops" not in " ".join(one.uri for one in audit.requests())
 
 
 def test_unknown_host_key_stops_argo_cd(world: World, tmp_path: Path) -> None:

@@ -101,7 +101,18 @@ def _kube_manifests(world: World, folder: Path) -> Setting:
     files = {
         ("src", "files/clock-%s.yaml" % name): str(folder / ("clock-%s.yaml" % name)) for name in ("1.4.2", "1.5.0")
     }
+    chart = folder / "chart"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: clock\nversion: 1.5.0\n")
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "clock"}, "spec": {"ports": [{"port": 80}]}}
+    (chart / "templates/all.yaml").write_text(yaml.safe_dump_all([namespace, service]))
+    files["path", "files/clock-1.5.0.tgz"] = str(chart)
+    files["helm", "/usr/local/bin/helm"] = str(next(world.tools.glob("helm-*/helm")))
     return Setting(defaults={"kubeconfig": str(world.kubeconfig)}, exchange=files)
+
+
+def _kube_objects_info(world: World, folder: Path) -> Setting:
+    return Setting(defaults={"kubeconfig": str(world.kubeconfig)})
 
 
 def _local_world(world: World, folder: Path) -> Setting:
@@ -207,6 +218,7 @@ ALONE: dict[str, Callable[[World, Path], Setting]] = {
     "deploy_queue": _queue,
     "deploy_queue_info": _queue,
     "kube_manifests": _kube_manifests,
+    "kube_objects_info": _kube_objects_info,
     "local_world": _local_world,
     "port_forward": _port_forward,
     "progress_command": _progress_command,

@@ -41,6 +41,7 @@ LAYERS = (
     ("module_utils/_git_*.py", "L2"),
     ("module_utils/_git/*", "L2"),
     ("module_utils/_http.py", "L2"),
+    ("module_utils/_manifests/chart.py", "L2"),
     ("module_utils/_plan/files.py", "L2"),
     ("module_utils/_plan/render.py", "L2"),
     ("module_utils/_process.py", "L2"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+from pathlib import Path
 from typing import Any, Mapping, Optional
 
 import pytest
@@ -13,12 +15,15 @@ from ansible_collections.slipway.gitops.plugins.module_utils._context import Con
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import (
     Forbidden,
     NotFound,
+    PermanentError,
     SlipwayError,
     TransientError,
 )
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests import document
+from ansible_collections.slipway.gitops.plugins.module_utils._manifests.chart import render
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests.cluster import Ports
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests.document import Id, Inventory, ManifestError
+from ansible_collections.slipway.gitops.plugins.module_utils._manifests.patch import patched
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests.readiness import waits_for
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests.service import run
 
@@ -289,6 +294,46 @@ def test_identity(item: Object, is_namespaced: Optional[bool], expected: Id) -> 
     assert document.identify(item, is_namespaced, "lib") == expected
 
 
+def applied(**spec: Any) -> Object:
+    """Return a definition as the server shows it after our apply, with what it fills in."""
+    live = definition()
+    live["metadata"].update(uid="1", labels={"of": "somebody"})
+    live["spec"].update(conversion={"strategy": "None"}, **spec)
+    live["status"] = {"conditions": []}
+    names = {"f:kind": {}, "f:plural": {}}
+    fields = {"f:spec": {"f:group": {}, "f:names": names, "f:scope": {}, "f:versions": {}}}
+    entry = {"manager": "slipway.gitops", "operation": "Apply", "fieldsV1": fields}
+    live["metadata"]["managedFields"] = [{"manager": "kube-apiserver", "operation": "Update"}, entry]
+    return live
+
+
+@pytest.mark.parametrize(
+    ("spec", "change", "expected"),
+    [
+        ({}, {}, True),
+        ({"versions": [{"name": "v1", "served": True, "storage": True}]}, {}, False),
+        ({"scope": "Cluster"}, {}, False),
+        ({"versions": [{"name": "v1", "served": False}]}, {}, False),
+        ({"versions": [{"name": "v1", "served": True}, {"name": "v2"}]}, {}, False),
+        ({}, {"preserveUnknownFields": False}, False),
+        ({"preserveUnknownFields": False}, {"preserveUnknownFields": False}, False),  # there, but not ours yet
+    ],
+)
+def test_definition_that_is_applied_needs_no_dry_run(spec: Object, change: Object, expected: bool) -> None:
+    body = definition()
+    body["spec"].update(change)
+    assert document.is_applied(body, applied(**spec)) is expected
+
+
+def test_definition_is_asked_about_when_a_field_left_it_or_its_ownership() -> None:
+    live, body = applied(), definition()
+    del body["spec"]["scope"]
+    assert not document.is_applied(body, live)
+    del live["metadata"]["managedFields"][1]["fieldsV1"]["f:spec"]["f:versions"]
+    assert not document.is_applied(definition(), live)
+    assert not document.is_applied(definition(), None)
+
+
 def test_inventory_survives_its_config_map_and_damage_is_told() -> None:
     kept = Inventory("1", (Id("apps/v1", "Deployment", "lib", "a"), Id("v1", "Namespace", "", "lib")))
     assert Inventory.of(kept.config_map("m", "lib")) == kept
@@ -320,3 +365,46 @@ def test_readiness(kind: str, spec: Object, status: Object, waits: str) -> None:
         status = {**status, "observedGeneration": 1}
         unseen = {**thing(kind, spec=spec, status=status), "metadata": {"generation": 2}}
         assert waits_for(unseen) == "its controller to see it"
+
+
+def test_patch_is_merged_by_keys_and_by_names() -> None:
+    containers = [{"name": "a", "image": "x"}, {"name": "b", "args": ["1", "2"]}]
+    base = thing("Deployment", spec={"replicas": 1, "containers": containers})
+    changes = [{"name": "b", "args": ["3"]}, {"name": "c"}]
+    (found,) = patched([base], [thing("Deployment", spec={"containers": changes, "paused": True})])
+    expected = [{"name": "a", "image": "x"}, {"name": "b", "args": ["3"]}, {"name": "c"}]
+    assert found["spec"] == {"replicas": 1, "paused": True, "containers": expected}
+    assert base["spec"]["containers"] == containers
+
+
+@pytest.mark.parametrize("patch", [thing("Deployment", "two"), thing("Secret"), thing("Deployment", version="v2")])
+def test_patch_that_fits_nothing_is_refused(patch: Object) -> None:
+    with pytest.raises(ManifestError, match="there is no %s %s in the" % (patch["kind"], patch["metadata"]["name"])):
+        patched([thing("Deployment")], [patch])
+
+
+def stand_in_for_helm(folder: Path, script: str) -> dict[str, str]:
+    """Return the option ``chart`` with a program in place of Helm, which these tests do not have."""
+    program = folder / "helm"
+    program.write_text("#!/bin/sh\n" + script)
+    program.chmod(0o755)
+    return {"path": "clock.tgz", "helm": str(program), "kube_version": "1.36.0", "values": '{"word": "hunter2"}'}
+
+
+def test_values_reach_helm_by_its_input_and_its_homes_are_not_the_user_s(tmp_path: Path) -> None:
+    chart = stand_in_for_helm(tmp_path, 'echo "$*"; cat; echo; env | grep ^HELM_')
+    asked, values, *homes = render(chart, ("clock", "time"), dict(os.environ, HELM_DATA_HOME="/mine"), 10).splitlines()
+    options = "--namespace time --include-crds --no-hooks --values - --kube-version 1.36.0"
+    assert asked == "template clock clock.tgz " + options
+    assert json.loads(values) == {"word": "hunter2"}
+    assert sorted(home.split("=")[0] for home in homes) == ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"]
+    assert not [home for home in homes if "/mine" in home]
+
+
+def test_chart_that_helm_refuses_is_named_with_its_words(tmp_path: Path) -> None:
+    chart = stand_in_for_helm(tmp_path, "echo 'Error: values do not meet the schema' >&2; exit 1")
+    with pytest.raises(PermanentError, match=r"render the chart clock\.tgz: Helm says: Error: values do not meet"):
+        render(chart, ("clock", "time"), dict(os.environ), 10)
+    with pytest.raises(NotFound) as missing:
+        render(dict(chart, helm="/nonexistent/helm"), ("clock", "time"), {}, 10)
+    assert "chart.helm" in missing.value.hint
