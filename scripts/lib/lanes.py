@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs parts of the tests beside others: much of their time is spent waiting for pods and locks.
 
-Those that need no shared world are one lane. The tests on the shared world are four: they use
-applications, namespaces, ports and queues of their own, and what still disturbs each other, or
-looks at the whole cluster, is in the same lane, one after the other.
+Those that need no shared world are one lane. The tests on the shared world are two: they use
+applications, namespaces, ports and queues of their own, and what still disturbs each other is
+in the same lane, one after the other. More lanes would not be faster on two processors.
 """
 
 from __future__ import annotations
@@ -30,23 +30,16 @@ Share = Mapping[str, tuple[str, ...]]
 LANES: Mapping[str, Share] = {
     # Before the others: they compare the whole world, or change Argo CD itself.
     "quiet": {"integration": ("argocd_role", "dry_run")},
-    # All that installs cert-manager, MetalLB and Jenkins, writes by kube_manifests or asks what it has written.
+    # All that installs cert-manager, MetalLB and Jenkins, writes by kube_manifests or asks what it has written;
+    # and deliveries, so that it takes as long as the rest.
     "libraries": {
         "integration": (
-            "cert_manager",
-            "examples",
-            "gitops_base",
-            "kube_manifests",
-            "libraries",
-            "rbac",
+            "cert_manager", "deploy", "examples", "gitops_base", "kube_manifests", "libraries", "production", "rbac",
             "rbac_restore",
         ),
         "molecule": ("cert_manager", "gitops_base", "jenkins", "metallb", "rbac", "registry_credentials"),
     },
-    "deliveries": {
-        "integration": ("deploy", "deploy_helm", "interruptions", "production", "restore_confirm", "restore_drill"),
-    },
-}
+}  # fmt: skip
 #: The lane of everything that no other has.
 REST = "rest"
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ class Part:
     skips: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
+    #: Seconds that its programs kept a processor busy.
+    busy: float = field(default_factory=lambda: -_busy())
 
     def record(self, what: str, ok: bool, detail: str = "") -> None:
         """Count one check as passed or failed."""
@@ -74,6 +77,13 @@ class Part:
     def finish(self) -> None:
         """Stop the clock of this part."""
         self.seconds = time.monotonic() - self.started
+        self.busy += _busy()
+
+
+def _busy() -> float:
+    """Return how long programs that have ended kept a processor busy, in seconds."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def summarise(parts: list[Part]) -> int:
@@ -86,14 +96,15 @@ def summarise(parts: list[Part]) -> int:
             say("\n%s:" % title)
             for part, line in lines:
                 say("  %s: %s" % (part.name, line))
-    say("\n%-22s %8s %8s %8s %9s" % ("part", "passed", "failed", "skipped", "minutes"))
+    say("\n%-22s %8s %8s %8s %9s %9s" % ("part", "passed", "failed", "skipped", "minutes", "CPU"))
     for part in parts:
         counts = (part.passed, len(part.failures), len(part.skips))
-        say("%-22s %8d %8d %8d %9.1f" % (part.name, *counts, part.seconds / 60))
+        say("%-22s %8d %8d %8d %9.1f %9.1f" % (part.name, *counts, part.seconds / 60, part.busy / 60))
     passed = sum(part.passed for part in parts)
     failed = sum(len(part.failures) for part in parts)
     skipped = sum(len(part.skips) for part in parts)
-    say("%-22s %8d %8d %8d %9.1f" % ("total", passed, failed, skipped, sum(part.seconds for part in parts) / 60))
+    minutes, busy = sum(part.seconds for part in parts) / 60, sum(part.busy for part in parts) / 60
+    say("%-22s %8d %8d %8d %9.1f %9.1f" % ("total", passed, failed, skipped, minutes, busy))
     begun = min((part.started for part in parts), default=time.monotonic())
     say("%-22s %36.1f" % ("by the clock", (time.monotonic() - begun) / 60))
     if failed:

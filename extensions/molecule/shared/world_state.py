@@ -24,8 +24,8 @@ from typing import Iterator
 
 from ansible_collections.slipway.gitops.tests.integration.world.audit import AuditLog
 
-#: Records of what happened, not things that somebody made; they vanish by themselves.
-PASSING = {"events", "events.events.k8s.io", "componentstatuses"}
+#: Records of what happened and addresses of Services, not things that somebody made; they vanish by themselves.
+PASSING = {"events", "events.events.k8s.io", "componentstatuses", "ipaddresses.networking.k8s.io"}
 #: Clients that roles use, by the beginning of their User-Agent. What controllers write is theirs.
 OURS = ("slipway.gitops/", "kubectl", "Helm/", "OpenAPI-Generator/")
 #: How long the garbage collector may take for what hangs on removed objects.

@@ -243,7 +243,7 @@ def test_a_commit_of_another_branch_is_not_waited_for(
 def test_without_expected_a_later_commit_is_no_success(repository: Repository, application: None, call: Call) -> None:
     ours = repository.commit({"app/kustomization.yaml": kustomization("2")})
     repository.commit({"other/file": ours})
-    result = call(task("Sync", state="synced", revision=ours, wait_timeout=8)).one("Sync")
+    result = call(task("Sync", state="synced", revision=ours, wait_timeout=20)).one("Sync")
     assert (result["error_class"], result["error"]["code"]) == ("transient", "timeout")
     assert "whether it contains our commit is not known" in result["msg"]
     assert "Set 'expected'" in result["msg"]

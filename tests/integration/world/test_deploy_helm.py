@@ -23,6 +23,7 @@ from ansible_collections.slipway.gitops.tests.integration.world.argocd_support i
 )
 from ansible_collections.slipway.gitops.tests.integration.world.conftest import World
 from ansible_collections.slipway.gitops.tests.integration.world.play import CHECKOUT, Outcome
+from ansible_collections.slipway.gitops.tests.integration.world.shipped_account import make_account
 from ansible_collections.slipway.gitops.tests.integration.world.test_deploy import (
     Site,
     deliver,
@@ -113,6 +114,7 @@ def site(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hel
     }
     apply(world, folder, application(repository))
     until_healthy(world)
+    made.variables.update(make_account(world, folder, "deploy", NAME))
     yield made
     remove_site(world, made)
 
