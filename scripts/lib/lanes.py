@@ -29,13 +29,12 @@ LANE = "SLIPWAY_TEST_LANE"
 Share = Mapping[str, tuple[str, ...]]
 LANES: Mapping[str, Share] = {
     # Before the others: they compare the whole world, or change Argo CD itself.
-    "quiet": {"integration": ("argocd_role", "dry_run")},
+    "quiet": {"integration": ("argocd_role", "dry_run", "installed")},
     # All that installs cert-manager, MetalLB and Jenkins, writes by kube_manifests or asks what it has written;
     # and deliveries, so that it takes as long as the rest.
     "libraries": {
         "integration": (
-            "cert_manager", "deploy", "examples", "gitops_base", "kube_manifests", "libraries", "production", "rbac",
-            "rbac_restore",
+            "cert_manager", "deploy", "examples", "gitops_base", "kube_manifests", "libraries", "rbac", "rbac_restore",
         ),
         "molecule": ("cert_manager", "gitops_base", "jenkins", "metallb", "rbac", "registry_credentials"),
     },
