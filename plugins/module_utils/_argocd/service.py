@@ -10,8 +10,8 @@ from typing import Any, Mapping
 
 from .._context import Context
 from .._errors import InvalidInput, NotFound, PermanentError, SlipwayError, TransientError
+from .._kube.applied import is_applied, owned
 from .._progress import Voice
-from .applied import is_applied, owned
 from .ports import Object, Ports, Target, about, find, is_argocd_missing
 from .redact import masked
 from .schema import application_schema, unknown_fields

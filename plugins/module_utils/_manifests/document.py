@@ -159,33 +159,6 @@ def comparable(item: Optional[Object]) -> Optional[Object]:
     return {"object": said, "ours": ours}
 
 
-def is_applied(body: Object, live: Optional[Object]) -> bool:
-    """Whether applying a definition would write nothing, as far as that can be told without the server.
-
-    It needs seconds for a dry run of a large one. What a definition says is in the object when
-    every value is and the fields that are ours are exactly those of the definition. Its lists
-    are owned as a whole, so they have to be equal.
-    """
-    if live is None:
-        return False
-    said = {key: value for key, value in body.items() if key != "status"}
-    owned = {key: value for key, value in said.items() if key not in ("apiVersion", "kind")}
-    owned["metadata"] = {key: value for key, value in body["metadata"].items() if key != "name"}
-    return _holds(live, said) and (comparable(live) or {})["ours"] == [_fields(owned)]
-
-
-def _holds(live: Any, body: Any) -> bool:
-    """Whether every value of ``body`` is in ``live``, which may have more keys: others', or the server's."""
-    if isinstance(body, dict) and isinstance(live, dict):
-        return all(key in live and _holds(live[key], value) for key, value in body.items())
-    return bool(live == body)
-
-
-def _fields(body: Object) -> Object:
-    """Return the fields of an object in the server's notation of ownership, lists as a whole."""
-    return {"f:" + key: _fields(value) if isinstance(value, dict) else {} for key, value in body.items() if value != {}}
-
-
 def shown(item: Optional[Object]) -> str:
     """Return an object as a diff shows it: nothing for none, the values of a Secret masked."""
     said = (comparable(item) or {}).get("object")

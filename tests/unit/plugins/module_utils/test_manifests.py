@@ -19,6 +19,7 @@ from ansible_collections.slipway.gitops.plugins.module_utils._errors import (
     SlipwayError,
     TransientError,
 )
+from ansible_collections.slipway.gitops.plugins.module_utils._kube.applied import is_applied
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests import document
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests.chart import render
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests.cluster import Ports
@@ -302,7 +303,12 @@ def applied(**spec: Any) -> Object:
     live["status"] = {"conditions": []}
     names = {"f:kind": {}, "f:plural": {}}
     fields = {"f:spec": {"f:group": {}, "f:names": names, "f:scope": {}, "f:versions": {}}}
-    entry = {"manager": "slipway.gitops", "operation": "Apply", "fieldsV1": fields}
+    entry = {
+        "manager": "slipway.gitops",
+        "operation": "Apply",
+        "apiVersion": live["apiVersion"],
+        "fieldsV1": fields,
+    }
     live["metadata"]["managedFields"] = [{"manager": "kube-apiserver", "operation": "Update"}, entry]
     return live
 
@@ -322,16 +328,16 @@ def applied(**spec: Any) -> Object:
 def test_definition_that_is_applied_needs_no_dry_run(spec: Object, change: Object, expected: bool) -> None:
     body = definition()
     body["spec"].update(change)
-    assert document.is_applied(body, applied(**spec)) is expected
+    assert is_applied(applied(**spec), body, document.MANAGER) is expected
 
 
 def test_definition_is_asked_about_when_a_field_left_it_or_its_ownership() -> None:
     live, body = applied(), definition()
     del body["spec"]["scope"]
-    assert not document.is_applied(body, live)
+    assert not is_applied(live, body, document.MANAGER)
     del live["metadata"]["managedFields"][1]["fieldsV1"]["f:spec"]["f:versions"]
-    assert not document.is_applied(definition(), live)
-    assert not document.is_applied(definition(), None)
+    assert not is_applied(live, definition(), document.MANAGER)
+    assert not is_applied(None, definition(), document.MANAGER)
 
 
 def test_inventory_survives_its_config_map_and_damage_is_told() -> None:

@@ -8,12 +8,12 @@ from typing import Any, Callable, Mapping, Optional
 
 import pytest
 
-from ansible_collections.slipway.gitops.plugins.module_utils._argocd.applied import is_applied
 from ansible_collections.slipway.gitops.plugins.module_utils._argocd.ports import Ports
 from ansible_collections.slipway.gitops.plugins.module_utils._argocd.service import run
 from ansible_collections.slipway.gitops.plugins.module_utils._argocd.spec import MANAGER
 from ansible_collections.slipway.gitops.plugins.module_utils._context import Context
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import FencedError, NotFound
+from ansible_collections.slipway.gitops.plugins.module_utils._kube.applied import is_applied
 from ansible_collections.slipway.gitops.plugins.module_utils._lease import NoLease
 
 FINALIZER = "resources-finalizer.argocd.argoproj.io"

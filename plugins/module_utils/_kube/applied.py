@@ -17,9 +17,9 @@ Object = Mapping[str, Any]
 _IDENTITY = ("name", "namespace")
 
 
-def owned(app: Optional[Object], manager: str) -> list[Any]:
+def owned(live: Optional[Object], manager: str) -> list[Any]:
     """Return the fields that ``manager`` applied, as the API server notes them, with their version."""
-    entries = ((app or {}).get("metadata") or {}).get("managedFields") or []
+    entries = ((live or {}).get("metadata") or {}).get("managedFields") or []
     return [
         (item.get("apiVersion"), item.get("fieldsV1"))
         for item in entries
@@ -27,19 +27,19 @@ def owned(app: Optional[Object], manager: str) -> list[Any]:
     ]
 
 
-def is_applied(app: Optional[Object], body: Object, manager: str) -> bool:
-    """Tell whether ``manager`` applied exactly ``body``, and ``app`` still says the same."""
-    ours = owned(app, manager)
-    if app is None or len(ours) != 1 or ours[0][0] != body.get("apiVersion"):
+def is_applied(live: Optional[Object], body: Object, manager: str) -> bool:
+    """Tell whether ``manager`` applied exactly ``body``, and ``live`` still says the same."""
+    ours = owned(live, manager)
+    if live is None or len(ours) != 1 or ours[0][0] != body.get("apiVersion"):
         return False
     given = {key: value for key, value in body.items() if key not in ("apiVersion", "kind", "metadata")}
     metadata = {key: value for key, value in body["metadata"].items() if key not in _IDENTITY and value != []}
     fields = dict(ours[0][1] or {})
     noted = fields.pop("f:metadata", {})
-    there = app.get("metadata") or {}
+    there = live.get("metadata") or {}
     # The API server notes an empty map of the metadata but does not keep it, and forgets an empty list.
     empty: dict[str, Any] = {key: {} for key, value in metadata.items() if not value}
-    return _holds(given, app, fields) and _holds(metadata, {**empty, **there}, noted)
+    return _holds(given, live, fields) and _holds(metadata, {**empty, **there}, noted)
 
 
 def _holds(given: Any, there: Any, fields: Mapping[str, Any]) -> bool:
