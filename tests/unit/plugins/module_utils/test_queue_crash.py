@@ -22,10 +22,12 @@ from ansible_collections.slipway.gitops.plugins.module_utils._errors import Busy
 from ansible_collections.slipway.gitops.plugins.module_utils._queue.clock import BootClock, Reading
 from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.queue_support import Queue, VolatileStore
 
+#: The gate has a shorter storm: its kills are spread over the same operations.
+FULL = os.environ.get("SLIPWAY_TEST_SIZE") == "full"
 WORKERS = int(os.environ.get("SLIPWAY_TEST_WORKERS", "8"))
-EVENTS = int(os.environ.get("SLIPWAY_TEST_EVENTS", "600"))
+EVENTS = int(os.environ.get("SLIPWAY_TEST_EVENTS", "600" if FULL else "300"))
 CLAIMS = EVENTS // 10
-KILLS = int(os.environ.get("SLIPWAY_TEST_KILLS", "30"))
+KILLS = int(os.environ.get("SLIPWAY_TEST_KILLS", "30" if FULL else "12"))
 TIME_LIMIT_S = 120.0
 
 
