@@ -39,7 +39,8 @@ def cancel(tx: Transaction, environment_name: str, entry_id: str, actor: str, re
     entry = tx.entry(entry_id)
     if entry is None or entry.environment != environment_name:
         raise NotFound("cancel", "entry %s of %s" % (entry_id, environment_name), "there is no such entry")
-    if entry.state == CANCELLED or (entry.state not in TERMINAL and entry.cancel_requested):
+    # One that its holder has put back although it was asked to stop waits again, and so can be cancelled.
+    if entry.state == CANCELLED or (entry.state not in (*TERMINAL, QUEUED) and entry.cancel_requested):
         return entry, False
     if entry.state in TERMINAL:
         raise PermanentError("cancel", "entry " + entry_id, "it is %s" % entry.state, code="not_running")

@@ -496,6 +496,14 @@ def test_a_wish_to_cancel_reaches_the_one_who_recovers(queue: Queue) -> None:
     assert (recovered["recovery"], recovered["cancel_requested"]) == (True, True)
 
 
+def test_an_entry_put_back_although_it_should_stop_can_be_cancelled(queue: Queue) -> None:
+    claim = queue.claim()
+    queue.call("cancelled", entry=claim["entry"]["id"])
+    queue.call("requeued", lease=claim["lease"], error_class="transient", reason="registry is down")
+    cancelled = queue.call("cancelled", entry=claim["entry"]["id"])
+    assert (cancelled["changed"], cancelled["entry"]["state"]) == (True, "cancelled")
+
+
 def test_cancel_of_a_finished_entry_is_refused(queue: Queue) -> None:
     done = queue.deliver()
     with pytest.raises(PermanentError) as caught:
