@@ -1,20 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The queue against its model under random operations, and against seeded defects.
-
-Every defect in MUTANTS breaks one promise in the code; the machine must notice each. A promise
-whose defect goes unnoticed is not tested.
-"""
+"""The queue against its model under random operations."""
 
 from __future__ import annotations
 
-import inspect
+import os
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
-from types import FunctionType, ModuleType
-from typing import Any, Iterator, Optional
+from typing import Any, Optional
 
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -27,7 +20,6 @@ from hypothesis.stateful import (
 )
 
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import SlipwayError
-from ansible_collections.slipway.gitops.plugins.module_utils._queue import claim, control, holder, intake, model, order
 from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.queue_model import Model
 from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.queue_support import Queue, VolatileStore
 
@@ -181,10 +173,12 @@ class QueueMachine(RuleBasedStateMachine):
     def machine_restarts(self) -> None:
         with self.queue.store.read() as tx:
             before = tx.now
+            last = tx.latest_events("staging", 1)
         self.queue.clock.restart()
         with self.queue.store.read() as tx:
             self.model.now += tx.now - before
-        assert tx.now >= before or not self.queue.path.exists()
+        # Time that passed without an event is forgotten if the wall clock was set back meanwhile.
+        assert not last or tx.now >= last[0].queue_time
         self.model.restart()
 
     # --- what must hold after every step ---
@@ -206,94 +200,15 @@ class QueueMachine(RuleBasedStateMachine):
         assert fences == sorted(set(fences))
 
 
-def quick(examples: int) -> settings:
-    return settings(
-        max_examples=examples,
+def test_queue_does_what_the_model_says() -> None:
+    chosen = settings(
+        max_examples=600 if os.environ.get("SLIPWAY_TEST_SIZE") == "full" else 60,
         stateful_step_count=40,
         deadline=None,
         database=None,
         derandomize=True,
         phases=[Phase.generate],
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-
-
-def test_queue_does_what_the_model_says() -> None:
-    run_state_machine_as_test(QueueMachine, settings=quick(60))
-
-
-#: What is broken, in which file, and how: text of the code and what takes its place.
-MUTANTS: dict[str, tuple[ModuleType, str, str]] = {
-    "the token is not checked": (holder, "entry.token_sha256 == secret_hash(holder.token)", "True"),
-    "the fence is not checked": (holder, "entry.fence == holder.fence and entry.token", "entry.token"),
-    "a finished entry can be finished again": (holder, "(again and entry.state == again)", "again"),
-    "a claim gets no new fence": (claim, "request.fence_floor) + 1", "request.fence_floor)"),
-    "a broken lease keeps its fence": (claim, "fence=environment.fence + 1)", "fence=environment.fence)"),
-    "a claim counts no attempt": (claim, "(0 if reclaimed else 1)", "0"),
-    "an orphan is not handed out": (claim, "holder.state == ORPHANED:", "False:"),
-    "an orphan is handed out as a fresh entry": (claim, "recovery=entry.state == ORPHANED", "recovery=False"),
-    "a pause is ignored": (claim, "if environment.pause is not None:", "if False:"),
-    "a held release may run": (claim, "lambda entry: veto(environment, entry) is not None", "lambda entry: False"),
-    "a held environment takes entries": (model, 'hold["scope"] == "environment" or', "False or"),
-    "anybody may go first": (claim, "turn.id == own.id if own is not None", "True if own is not None"),
-    "a worker takes what has a client": (claim, "else turn.detached", "else True"),
-    "leases never lapse": (intake, "boot != tx.boot or until <= tx.now", "boot != tx.boot"),
-    "leases outlive a restart": (intake, "boot != tx.boot or until <= tx.now", "until <= tx.now"),
-    "attempts have no end": (intake, "holder.attempt >= holder.max_attempts", "False"),
-    "entries outlive their client": (intake, "not entry.detached and is_lapsed", "False and is_lapsed"),
-    "detached entries expire": (intake, "not entry.detached and is_lapsed", "is_lapsed"),
-    "outdated entries may run": (intake, 'entry.kind == "deploy" and entry.app in releases', "False"),
-    "rollbacks become outdated": (intake, 'entry.kind == "deploy" and entry.app', "entry.app"),
-    "priority counts for nothing": (order, "return (-effective_priority(entry, now), ", "return (0.0, "),
-    "waiting earns nothing": (order, "max(0, now - entry.ready_at) / AGEING_STEP_MS", "0"),
-    "ageing reaches emergencies": (order, "float(CEILING))", "1000.0)"),
-    "late entries may begin early": (order, "return entry.ready_at <= now", "return True"),
-    "a requeued entry does not back off": (holder, "back_off_ms(entry.attempt, random)", "0"),
-    "attempts are not checked at requeue": (holder, "entry.attempt >= entry.max_attempts", "False"),
-    "a renewal does not extend": (holder, "lease_until=tx.now + holder.ttl_s * 1000", "lease_until=entry.lease_until"),
-    "the hold of a failure is forgotten": (holder, "if how.hold_scope:", "if False:"),
-    "adoption outdates what waits": (holder, 'and entry.kind != "adopt"', ""),
-    "a cancelled claim is over at once": (control, "if entry.state == QUEUED:", "if True:"),
-    "resume forgets the pause": (
-        control,
-        "environment.pause if selection != Selection() else None",
-        "environment.pause",
-    ),
-}
-
-
-@contextmanager
-def mutated(module: ModuleType, text: str, replacement: str) -> Iterator[None]:
-    """Swap the code of the module's functions for that of its changed source."""
-    source = inspect.getsource(module)
-    assert source.count(text) == 1, "%r occurs %d times" % (text, source.count(text))
-    changed: dict[str, Any] = {"__name__": module.__name__, "__package__": module.__package__}
-    exec(compile(source.replace(text, replacement), str(module.__file__), "exec"), changed)  # noqa: S102
-    functions = [item for item in vars(module).values() if isinstance(item, FunctionType)]
-    own = [item for item in functions if item.__module__ == module.__name__ and item.__name__ in changed]
-    before = [(item, item.__code__) for item in own]
-    for item in own:
-        item.__code__ = changed[item.__name__].__code__
-    try:
-        yield
-    finally:
-        for item, code in before:
-            item.__code__ = code
-
-
-@pytest.mark.parametrize("defect", MUTANTS)
-def test_the_machine_notices(defect: str) -> None:
-    noticed = None
-    with mutated(*MUTANTS[defect]):
-        try:
-            run_state_machine_as_test(QueueMachine, settings=quick(100))
-        except Exception as error:
-            noticed = error
-    assert noticed is not None
-
-
-@pytest.mark.parametrize("module", [claim, control, holder, intake, order])
-def test_swapping_code_for_the_same_code_is_not_noticed(module: ModuleType) -> None:
-    """Else the mutants above would be noticed for being swapped, not for being wrong."""
-    with mutated(module, "from __future__ import annotations", "from __future__ import annotations  # same"):
-        run_state_machine_as_test(QueueMachine, settings=quick(5))
+    run_state_machine_as_test(QueueMachine, settings=chosen)
