@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Iterator, Optional
 
@@ -210,6 +211,7 @@ def plugin_files() -> list[Path]:
     return tree.python_files("plugins")
 
 
+@cache
 def known_files() -> frozenset[str]:
     return frozenset(str(path.relative_to(tree.PLUGINS)) for path in plugin_files())
 

@@ -48,8 +48,9 @@ def is_python(path: Path) -> bool:
         return b"python" in stream.readline(80)
 
 
+@cache
 def parse(path: Path) -> ast.Module:
-    """Return the syntax tree of a file."""
+    """Return the syntax tree of a file, to be read only."""
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
