@@ -17,14 +17,14 @@ import pytest
 import yaml
 
 from ansible_collections.slipway.gitops.tests.integration.world.play import CHECKOUT, Outcome, run_playbook
+from ansible_collections.slipway.gitops.tests.size import FULL, rows
 
-PROVIDERS = pytest.mark.parametrize("provider", ["kind", "minikube"])
+BOTH = ("kind", "minikube")
 
 
 def one_of(provider: str) -> pytest.MarkDecorator:
-    """Return the parameter for what both do by the same tasks: one of them, both at release size."""
-    is_full = os.environ.get("SLIPWAY_TEST_SIZE") == "full"
-    return pytest.mark.parametrize("provider", ["kind", "minikube"] if is_full else [provider])
+    """Return the parameter for what both do by the same tasks: one of them, both at full size."""
+    return pytest.mark.parametrize("provider", rows([provider], [one for one in BOTH if one != provider]))
 
 
 BOOK = str(CHECKOUT / "tests/integration/lifecycle/bootstrap.yml")
@@ -102,13 +102,17 @@ def changed(outcome: Outcome) -> bool:
     return "changed=0" not in outcome.text
 
 
-@PROVIDERS
+@pytest.mark.parametrize("provider", BOTH)
 def test_stand_in_cluster_is_made_once_started_and_removed(machine: StandIns, provider: str) -> None:
-    """Behaviours 2, 4: only what is absent is made; the second run changes nothing."""
-    asked = machine.bring("present", "--check", "--diff")
-    assert changed(asked)
-    assert machine.calls() == []
-    assert not machine.world.exists()
+    """Behaviours 2, 4: only what is absent is made; the second run changes nothing.
+
+    The dry run of minikube, which makes less of its own than kind, is left to the full size.
+    """
+    if provider == "kind" or FULL:
+        asked = machine.bring("present", "--check", "--diff")
+        assert changed(asked)
+        assert machine.calls() == []
+        assert not machine.world.exists()
     made = machine.bring()
     wanted = {
         "kind": "kind create cluster --name=slipway --config=%s/kind.yaml --kubeconfig=%s/kubeconfig --wait=120s",
@@ -163,7 +167,7 @@ def test_stand_in_run_that_was_cut_short_is_taken_up(machine: StandIns, provider
     assert machine.cluster
 
 
-@PROVIDERS
+@one_of("kind")
 def test_missing_program_and_dead_daemon_are_named_before_any_change(machine: StandIns, provider: str) -> None:
     """Behaviour 1."""
     (machine.bin / provider).unlink()
@@ -177,6 +181,7 @@ def test_missing_program_and_dead_daemon_are_named_before_any_change(machine: St
 
 @one_of("kind")
 def test_options_reach_the_program_and_nothing_is_changed_in_place(machine: StandIns, provider: str) -> None:
+    """Another number of nodes is refused; at full size also another version."""
     machine.bring(nodes=3, kubernetes_version="1.33.4", ingress=True)
     assert machine.cluster and (machine.cluster["nodes"], machine.cluster["version"]) == (3, "1.33.4")
     if provider == "minikube":
@@ -188,18 +193,22 @@ def test_options_reach_the_program_and_nothing_is_changed_in_place(machine: Stan
         assert {port["listenAddress"] for port in nodes[0]["extraPortMappings"]} == {"127.0.0.1"}
     text = " ".join(machine.bring(nodes=2, ok=False).text.split())
     assert "has 3 node(s) of Kubernetes 1.33.4, asked are 2 of any" in text
-    text = " ".join(machine.bring(nodes=3, kubernetes_version="1.34.1", ok=False).text.split())
-    assert "asked are 3 of 1.34.1" in text
     assert machine.calls() == []
+    if FULL:
+        text = " ".join(machine.bring(nodes=3, kubernetes_version="1.34.1", ok=False).text.split())
+        assert "asked are 3 of 1.34.1" in text
+        assert machine.calls() == []
 
 
 @pytest.mark.parametrize(
     "provider, options, told",
-    [
-        ("kind", {"driver": "kvm2"}, "'kvm2' is not one of kind's: docker, podman, nerdctl"),
-        ("minikube", {"driver": "nerdctl"}, "'nerdctl' is not one of minikube's"),
-        ("kind", {"kubernetes_version": "latest"}, "'latest' is not like 1.36.3"),
-    ],
+    rows(
+        [
+            ("kind", {"driver": "kvm2"}, "'kvm2' is not one of kind's: docker, podman, nerdctl"),
+            ("kind", {"kubernetes_version": "latest"}, "'latest' is not like 1.36.3"),
+        ],
+        [("minikube", {"driver": "nerdctl"}, "'nerdctl' is not one of minikube's")],
+    ),
 )
 def test_bad_option_is_refused(machine: StandIns, provider: str, options: dict[str, Any], told: str) -> None:
     assert told in " ".join(machine.bring(ok=False, **options).text.split())
@@ -210,7 +219,8 @@ def test_bad_option_is_refused(machine: StandIns, provider: str, options: dict[s
 def test_folder_that_holds_something_else_is_refused(machine: StandIns, provider: str) -> None:
     machine.world.mkdir()
     (machine.world / "thesis.txt").write_text("ten years of work")
-    for state in ("present", "absent"):
+    """Nothing is removed; at full size also: nothing is put in, which the same tasks refuse."""
+    for state in rows(["absent"], ["present"]):
         assert "thesis.txt, which is not ours" in " ".join(machine.bring(state, ok=False).text.split())
     assert machine.calls() == []
     assert (machine.world / "thesis.txt").exists()
