@@ -46,6 +46,8 @@ spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, targetPort: 8080
 """
     % SANDBOX
 )
+#: Two sandboxes, two web servers.
+PROCESSES = 4
 
 NAMES = {
     "supervisord",
@@ -68,7 +70,7 @@ def programs(cluster: LocalCluster) -> dict[int, str]:
 
 
 def serves(cluster: LocalCluster) -> None:
-    """The pods answer through their Service on loopback, and new ones can be made."""
+    """The pods answer through their Service on loopback, and new ones can be made, which replace the old."""
     cluster.kubectl("rollout", "restart", "deployment/web")
     cluster.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
     await_that(
@@ -79,13 +81,14 @@ def serves(cluster: LocalCluster) -> None:
             )
         )
     )
+    await_that(lambda: len(cluster.contained()) == PROCESSES)
 
 
 def await_that(condition: Callable[[], bool], patience_s: float = 20) -> None:
     deadline = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < deadline, "waited %d s in vain" % patience_s
-        time.sleep(0.1)
+        time.sleep(0.2)
 
 
 def works(cluster: LocalCluster) -> None:
@@ -112,7 +115,7 @@ def test_node_is_ready_and_real_after_the_first_run(embedded: LocalCluster) -> N
     embedded.kubectl("apply", "-f-", text=PODS)
     embedded.kubectl("create", "configmap", "kept", "--from-literal=by=etcd")
     embedded.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
-    assert len(embedded.contained()) == 4  # two sandboxes, two web servers
+    assert len(embedded.contained()) == PROCESSES
 
 
 def test_second_run_changes_nothing(embedded: LocalCluster) -> None:
