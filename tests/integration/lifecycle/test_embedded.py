@@ -4,7 +4,7 @@
 The tests of this file build on one another, in their order: the cluster is brought up
 once, and each misfortune befalls the cluster that the one before has left.
 Left to the full size: the run after each misfortune, which changes nothing; here it follows
-the first run, the restart of the machine, and a run that was killed.
+the first run, which was killed, and the restart of the machine.
 """
 
 from __future__ import annotations
@@ -99,17 +99,26 @@ def works(cluster: LocalCluster) -> None:
         assert cluster.up() == []
 
 
-def is_whole(cluster: LocalCluster) -> None:
-    """Each program runs once, pods work, and another run has nothing to do."""
-    works(cluster)
-    if not FULL:
-        assert cluster.up() == []
+@pytest.mark.parametrize("delay_s", rows([3.0], [1.0, 1.5, 2.0, 4.5]))
+def test_run_that_is_killed_in_the_middle(embedded: LocalCluster, delay_s: float) -> None:
+    """The next run makes it whole, wherever the first one was cut short; other moments at full size."""
+    embedded.clean_up()
+    if not before:
+        before.update(embedded.network())
+        traces.update(embedded.traces())
+    assert embedded.network() == before
+    embedded.cut_short(delay_s)
+    embedded.up()
+    embedded.kubectl("apply", "-f-", text=PODS)
+    works(embedded)
 
 
-def test_node_is_ready_and_real_after_the_first_run(embedded: LocalCluster) -> None:
-    before.update(embedded.network())
-    traces.update(embedded.traces())
-    assert "start kubelet" in embedded.up()
+def test_node_is_ready_and_real(embedded: LocalCluster) -> None:
+    """At full size after a first run that nothing has disturbed."""
+    if FULL:
+        embedded.down()
+        assert embedded.network() == before
+        assert "start kubelet" in embedded.up()
     assert "containerd://" in embedded.kubectl("get", "nodes", "-o", "wide")
     assert "kwok.x-k8s.io" not in embedded.kubectl("get", "nodes", "-o", "yaml")
     embedded.kubectl("apply", "-f-", text=PODS)
@@ -120,7 +129,8 @@ def test_node_is_ready_and_real_after_the_first_run(embedded: LocalCluster) -> N
 
 def test_second_run_changes_nothing(embedded: LocalCluster) -> None:
     pids = programs(embedded)
-    is_whole(embedded)
+    works(embedded)
+    assert embedded.up() == []
     assert programs(embedded) == pids
 
 
@@ -218,17 +228,6 @@ def test_removal_leaves_no_trace(embedded: LocalCluster) -> None:
     for group in groups:
         assert not list(Path("/sys/fs/cgroup").glob("*/" + group))
     assert embedded.down() == []
-
-
-@pytest.mark.parametrize("delay_s", rows([3.0], [1.0, 1.5, 2.0, 4.5]))
-def test_run_that_is_killed_in_the_middle(embedded: LocalCluster, delay_s: float) -> None:
-    """The next run makes it whole, wherever the first one was cut short; other moments at full size."""
-    embedded.cut_short(delay_s)
-    embedded.up()
-    embedded.kubectl("apply", "-f-", text=PODS)
-    is_whole(embedded)
-    embedded.down()
-    assert embedded.network() == before
 
 
 def test_two_runs_at_once_take_up_half_a_layout(embedded: LocalCluster) -> None:
