@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import os
-
 from hypothesis import settings
+
+from ansible_collections.slipway.gitops.tests.size import FULL
 
 # The gate tries the same examples each time, so that its answer belongs to the change at hand;
 # at release size new ones are searched for.
 settings.register_profile("gate", derandomize=True, deadline=None)
 settings.register_profile("full", deadline=None)
-settings.load_profile("full" if os.environ.get("SLIPWAY_TEST_SIZE") == "full" else "gate")
+settings.load_profile("full" if FULL else "gate")

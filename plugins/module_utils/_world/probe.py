@@ -24,12 +24,14 @@ class Probe:
         self._host = host
 
     def cause(self, ready: Ready) -> str:
-        """Return why the program is not ready, or nothing when it is."""
+        """Return why the program is not ready, or nothing when it is. The command, which costs most, comes last."""
         try:
             if ready.socket:
                 self._connect(ready.socket)
             if ready.url:
-                return self._ask(ready.url, ready.ca_cert)
+                cause = self._ask(ready.url, ready.ca_cert)
+                if cause:
+                    return cause
             if ready.command:
                 done = self._host.attempt(*ready.command, timeout_s=10.0)
                 return "" if done.returncode == 0 else (done.err or done.out).strip()[-300:]

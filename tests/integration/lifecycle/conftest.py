@@ -29,7 +29,7 @@ def embedded(network: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """An embedded cluster that is not up yet."""
     cluster = LocalCluster("lifecycle", _folder(tmp_path_factory), "embedded", network)
     yield cluster
-    cluster.down()
+    cluster.clean_up()
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def simulated(network: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """A simulated cluster that is not up yet."""
     cluster = LocalCluster("simulated", _folder(tmp_path_factory), "simulated", network)
     yield cluster
-    cluster.down()
+    cluster.clean_up()
 
 
 def _folder(factory: pytest.TempPathFactory) -> Path:

@@ -76,6 +76,11 @@ class LocalCluster:
         """Remove it; return what was changed."""
         return _changes(self.play("-e", "cluster_bootstrap_state=absent"))
 
+    def clean_up(self) -> None:
+        """Remove what a test has left of it, if any."""
+        if self.folder.exists() or self.kept():
+            self.down()
+
     def run(self, *argv: str, check: bool = True) -> str:
         """Run a command in the cluster's network and return what it says."""
         done = subprocess.run([*self._inside, *argv], capture_output=True, text=True, timeout=120, check=False)

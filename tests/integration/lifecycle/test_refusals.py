@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.slipway.gitops.tests.integration.lifecycle.local_cluster import LocalCluster
+from ansible_collections.slipway.gitops.tests.size import rows
 
 
 def refusal(cluster: LocalCluster, *arguments: str) -> str:
@@ -21,25 +22,20 @@ def refusal(cluster: LocalCluster, *arguments: str) -> str:
     return outcome.text
 
 
-def test_foreign_bridge(embedded: LocalCluster) -> None:
+def test_foreign_bridge_and_range_in_use(embedded: LocalCluster) -> None:
+    """All that stands in the way is named at once."""
     embedded.run("ip", "link", "add", "slipway0", "type", "bridge")
-    try:
-        text = refusal(embedded)
-    finally:
-        embedded.run("ip", "link", "delete", "slipway0")
-    assert "link 'slipway0' exists and is not ours: choose another bridge name" in text
-    assert not embedded.folder.exists()
-
-
-def test_range_in_use(embedded: LocalCluster) -> None:
     embedded.run("ip", "link", "add", "other0", "type", "bridge")
     embedded.run("ip", "addr", "add", "10.244.0.77/16", "dev", "other0")
     embedded.run("ip", "link", "set", "other0", "up")
     try:
         text = refusal(embedded)
     finally:
+        embedded.run("ip", "link", "delete", "slipway0")
         embedded.run("ip", "link", "delete", "other0")
+    assert "link 'slipway0' exists and is not ours: choose another bridge name" in text
     assert "overlaps 10.244.0.0/24" in text
+    assert not embedded.folder.exists()
 
 
 def test_port_in_use(simulated: LocalCluster) -> None:
@@ -61,8 +57,9 @@ def test_foreign_folder(network: str, tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").exists()
 
 
-@pytest.mark.parametrize("folder", ["/", "/root", "relative/../..", "/tmp/a b"])
+@pytest.mark.parametrize("folder", rows(["/"], ["/root", "relative/../..", "/tmp/a b"]))
 def test_folder_that_cannot_be_one(simulated: LocalCluster, folder: str) -> None:
+    """Other such folders at full size; the unit tests of the module have them all."""
     text = refusal(simulated, "-e", '{"cluster_bootstrap_world_folder": "%s"}' % folder)
     assert "Option 'path'" in text
 

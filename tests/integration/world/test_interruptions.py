@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Iterator
@@ -21,9 +20,9 @@ from ansible_collections.slipway.gitops.tests.integration.world.production_suppo
     started,
     summary,
 )
+from ansible_collections.slipway.gitops.tests.size import FULL
 
 EMERGENCY = {"deploy_break_glass": True, "deploy_break_glass_reason": "no plan is needed to be interrupted"}
-FULL = os.environ.get("SLIPWAY_TEST_SIZE") == "full"
 
 
 @dataclass(frozen=True)
