@@ -63,11 +63,22 @@ def kept(path: str) -> list[Process]:
     Shims outlive their containerd by design: a new containerd takes them over.
     """
     marker = ("%s=%s" % (MARKER, path)).encode()
-    return [
-        process
-        for process in everything()
-        if marker in _read(process.pid, "environ").split(b"\0") and not _is_shim(process)
-    ]
+    return [process for process in everything() if _carries(process.pid, marker, path) and not _is_shim(process)]
+
+
+def _carries(pid: int, marker: bytes, path: str) -> bool:
+    """Tell whether a process carries the mark.
+
+    A program that gives itself a title, as Redis does, writes zeros over its environment: it is
+    known by its working folder in the world.
+    """
+    environ = _read(pid, "environ")
+    if not environ or environ.strip(b"\0"):
+        return marker in environ.split(b"\0")
+    try:
+        return is_within(os.readlink("/proc/%d/cwd" % pid), [path])
+    except OSError:
+        return False
 
 
 def marked(prefix: str) -> dict[str, list[Process]]:

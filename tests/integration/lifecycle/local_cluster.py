@@ -109,7 +109,11 @@ class LocalCluster:
     def kept(self) -> dict[int, str]:
         """Return the supervisor and what it started, by process id, container shims excepted."""
         mark = ("%s=%s" % (MARKER, self.folder)).encode()
-        return {pid: name for pid, name, environ in _processes() if mark in environ and "shim" not in name}
+        return {
+            pid: name
+            for pid, name, environ in _processes()
+            if "shim" not in name and (mark in environ or _works_in(pid, self.folder))
+        }
 
     def shims(self) -> list[int]:
         """Return the container shims of its containerd."""
@@ -207,6 +211,14 @@ def _read(pid: int, name: str) -> bytes:
         return Path("/proc/%d/%s" % (pid, name)).read_bytes()
     except OSError:
         return b""
+
+
+def _works_in(pid: int, folder: Path) -> bool:
+    """Whether its working folder is in a folder, for a program that writes over its environment, as Redis does."""
+    try:
+        return os.readlink("/proc/%d/cwd" % pid).startswith("%s/" % folder)
+    except OSError:
+        return False
 
 
 def _descendants(pid: int) -> list[int]:

@@ -112,6 +112,7 @@ def test_takes_another_number_of_nodes(delivered: Delivered, network: str) -> No
 def test_heals_after_everything_was_killed(delivered: Delivered) -> None:
     delivered.kill_everything()
     assert "start supervisor" in delivered.up("-e", "cluster_bootstrap_simulated_nodes=5")
+    assert len([name for name in delivered.kept().values() if "redis-server" in name]) == 1
     assert len(delivered.nodes()) == 5
     assert delivered.status()["sync"]["status"] == "Synced"
 
