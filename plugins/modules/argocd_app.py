@@ -201,6 +201,12 @@ options:
         try a commit again that it failed to sync.
     type: bool
     default: false
+  manual:
+    description:
+      - Whether to start one operation of our own, as a person would, where the sync windows of the AppProject hold the
+        automated operation back. A window without C(manualSync) holds that one back, too.
+    type: bool
+    default: false
   hard_refresh:
     description: Whether to make Argo CD render the manifests anew, also when it has them in its cache.
     type: bool
@@ -231,8 +237,8 @@ notes:
   - Under automated sync another commit may land right after yours, and Argo CD then syncs that one and never yours.
     That is success if it contains your commit and left what O(expected) names as your commit set it. If it
     changed them, the task ends with C(error.code=superseded) and RV(superseded_by).
-  - An operation of our own is started only when automated sync is off, or with O(retry_failed) when the automated
-    one failed. The checks of Argo CD's API server are made first, since writing to the Kubernetes API bypasses them.
+  - An operation of our own is started only when automated sync is off, with O(retry_failed) when the automated one
+    failed, or with O(manual) when a sync window holds the automated one back. The checks of Argo CD's API server are made first, since writing to the Kubernetes API bypasses them.
     No operation starts while another runs, while the Application is being deleted, outside the sync windows of its
     AppProject, or to another revision than automated sync follows.
   - Needs the rights C(get), C(list), C(watch), C(patch) for C(applications.argoproj.io), C(update) to start an

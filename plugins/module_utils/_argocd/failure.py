@@ -35,7 +35,7 @@ _HINTS = {
     "comparison": "Argo CD cannot get or render the commit: see the logs of argocd-repo-server.",
     "out_of_sync": "Set prune, or ignoreDifferences for fields that others own.",
     "history_rewritten": "Check that the commit was pushed to the Application's targetRevision.",
-    "window_closed": "Wait for the window, or set manualSync on it in the AppProject.",
+    "window_closed": "Wait for the window, or set manualSync on it in the AppProject: then a sync by hand may pass.",
     "other_revision": "Set 'expected', so that a later commit can be recognised as containing this one.",
 }
 

@@ -170,6 +170,7 @@ def _synced(target: Target, params: Mapping[str, Any], ports: Ports, ctx: Contex
         Wanted(revision, health=bool(params.get("wait_for_health"))),
         params["wait_timeout"],
         retry_failed=bool(params.get("retry_failed")),
+        manual=bool(params.get("manual")),
         hard_refresh=bool(params.get("hard_refresh")),
         options=params.get("operation"),
     )

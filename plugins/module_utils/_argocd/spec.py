@@ -30,7 +30,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 _ONLY_FOR = {
     "present": ("spec", "labels", "annotations", "finalizers"),
     "absent": ("cascade",),
-    "synced": ("revision", "expected", "operation", "retry_failed", "hard_refresh", "wait_for_health"),
+    "synced": ("revision", "expected", "operation", "retry_failed", "manual", "hard_refresh", "wait_for_health"),
 }
 
 

@@ -22,7 +22,7 @@ from .view import REFRESH, View, short, summary, sync_result
 # How long a state that usually does not heal may last, in seconds, while refreshes are asked for;
 # longer when the reason does not lie in the commit.
 _TOLERANCE_S = {
-    "window_closed": 0.0,
+    "window_closed": 5.0,  # Argo CD first takes a person's operation for an automated one, then looks again
     "invalid_spec": 3.0,
     "comparison": 5.0,
     "sync_refused": 5.0,
@@ -41,13 +41,15 @@ class Goal:
     """What to wait for and what may be done for it.
 
     ``may_operate`` allows an operation of our own, ``retry_failed`` one after the automated
-    operation for the revision failed. ``options`` is the module option ``operation``.
+    operation for the revision failed, ``manual`` one where sync windows hold the automated
+    operation back. ``options`` is the module option ``operation``.
     """
 
     wanted: Wanted
     timeout_s: float
     may_operate: bool = True
     retry_failed: bool = False
+    manual: bool = False
     hard_refresh: bool = False
     options: Optional[Mapping[str, Any]] = None
 
@@ -216,7 +218,12 @@ class Syncing:
         self._timers.not_started = self._timers.not_started or now
         if now - self._timers.not_started >= _WINDOWS_AFTER_S:
             self._timers.not_started = now
-            require_window(self.target, self.app, self.ports, is_manual=False)
+            try:
+                require_window(self.target, self.app, self.ports, is_manual=False)
+            except BusyError:
+                if not self.goal.manual:
+                    raise
+                self._start(View(self.app).revision)  # which asks the windows about a person's sync
 
     def _refresh(self, kind: str = "") -> None:
         kind = kind or ("hard" if self.goal.hard_refresh else "normal")

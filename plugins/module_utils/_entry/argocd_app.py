@@ -66,6 +66,7 @@ _OPTIONS: dict[str, Any] = {
     },
     "operation": {"type": "dict", "options": _OPERATION},
     "retry_failed": {"type": "bool", "default": False},
+    "manual": {"type": "bool", "default": False},
     "hard_refresh": {"type": "bool", "default": False},
     "wait": {"type": "bool"},
     "wait_timeout": {"type": "int", "default": 300},

@@ -161,16 +161,15 @@ class Shop:
         """Return the names of production's backups."""
         return sorted(path.name for path in (self.backups / APP / "production").glob("[!.]*"))
 
-    def traces(self) -> tuple[Any, ...]:
-        """Return what a run that writes nothing leaves as it is: Git, queue, disk."""
-        kept = [
-            path
-            for path in self.folder.rglob("*")
-            if path.is_file() and path.parts[-2] in ("queue", "backups", "plans")
-        ]
-        disk = sorted((str(path), path.read_bytes()) for path in kept)
-        backups = sorted(str(path) for path in self.backups.rglob("*"))
-        return (self.production.git("for-each-ref"), self.staging.git("for-each-ref"), disk, backups)
+    def traces(self, but: str = "") -> dict[str, Any]:
+        """Return what a run that writes nothing leaves as it is: Git, and the files of every folder but one."""
+        kept = {name for name in ("queue", "backups", "plans") if name != but}
+        found: dict[str, Any] = {
+            site.repository.url: site.git("for-each-ref") for site in (self.production, self.staging)
+        }
+        for path in (path for name in kept for path in (self.folder / name).rglob("*")):
+            found[str(path)] = path.read_bytes() if path.is_file() else "folder"
+        return found
 
 
 def make_shop(world: World, folder: Path, prefix: str, ports: tuple[int, int]) -> Shop:
@@ -213,10 +212,11 @@ def hash_of(outcome: Outcome) -> str:
     return found
 
 
-def at_a_terminal(shop: Shop, playbook: str, answer: str, **variables: Any) -> tuple[int, str]:
-    """Run a playbook at a terminal, give the answer when it asks, and return status and output."""
-    command = [str(PROGRAMS / "ansible-playbook"), "slipway.gitops." + playbook, *shop.arguments(**variables)]
-    return answered(command, environment(shop.folder / "terminal.jsonl"), answer)
+def at_a_terminal(shop: Shop, playbook: str, *answers: str, **variables: Any) -> tuple[int, str]:
+    """Run a playbook at a terminal, answer each time that it asks, and return status and output."""
+    name = playbook if "/" in playbook else "slipway.gitops." + playbook
+    command = [str(PROGRAMS / "ansible-playbook"), name, *shop.arguments(**variables)]
+    return answered(command, environment(shop.folder / "terminal.jsonl"), *answers)
 
 
 def started(

@@ -78,9 +78,10 @@ class Terminal:
         raise AssertionError("%s: %s" % (why, self.text))
 
 
-def answered(command: Sequence[str], env: Mapping[str, str], answer: str) -> tuple[int, str]:
-    """Run a playbook that asks once for a confirmation, type the answer, and return status and output."""
+def answered(command: Sequence[str], env: Mapping[str, str], *answers: str) -> tuple[int, str]:
+    """Run playbooks that ask for confirmations, type one answer after another, and return status and output."""
     terminal = Terminal(command, env, silence_s=90)
-    terminal.wait_for(b"declines.")
-    terminal.type(answer.encode() + b"\r")
+    for answer in answers:
+        terminal.wait_for(b"declines.")
+        terminal.type(answer.encode() + b"\r")
     return terminal.end(), terminal.text

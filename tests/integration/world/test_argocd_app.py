@@ -308,26 +308,34 @@ def test_a_commit_that_cannot_be_rendered_fails_long_before_the_timeout(
 
 
 @pytest.fixture
-def windowed(world: World, tmp_path: Path) -> Iterator[str]:
-    """Have an AppProject in whose windows nothing may be synced now."""
+def windowed(world: World, tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Return a function that closes the sync windows of an AppProject, which it names."""
     name = NAME + "-closed"
-    window = {"kind": "deny", "schedule": "* * * * *", "duration": "24h", "applications": ["*"]}
-    apply(world, tmp_path, project(name, syncWindows=[window]))
-    yield name
+
+    def close(**more: Any) -> str:
+        window = {"kind": "deny", "schedule": "* * * * *", "duration": "24h", "applications": ["*"], **more}
+        apply(world, tmp_path, project(name, syncWindows=[window]))
+        return name
+
+    yield close
     world.kubectl("-n", "argocd", "delete", "appproject", name)
 
 
 @pytest.mark.parametrize("automated", [True, False])
-def test_a_closed_sync_window_is_told(
-    world: World, repository: Repository, application: None, windowed: str, call: Call, automated: bool
+def test_a_closed_sync_window_is_told_and_passed_by_hand_where_it_says_so(
+    world: World, repository: Repository, application: None, windowed: Callable[..., str], call: Call, automated: bool
 ) -> None:
-    outcome = call(task("Move", spec=specification(repository, automated=automated, project=windowed)))
+    call(task("Move", spec=specification(repository, automated=automated, project=windowed())))
     head = repository.commit({"app/kustomization.yaml": kustomization("7")})
-    outcome = call(task("Sync", state="synced", revision=head, wait_timeout=60))
+    outcome = call(task("Sync", state="synced", revision=head, wait_timeout=60, manual=True))
     result = outcome.one("Sync")
     assert (result["error_class"], result["error"]["code"]) == ("busy", "window_closed"), outcome.text
     assert not result["operation_started"]
     assert "operation" not in world.get("-n", "argocd", "app", NAME)
+    windowed(manualSync=True)
+    outcome = call(task("Sync", state="synced", revision=head, wait_timeout=60, manual=automated))
+    assert outcome.one("Sync")["operation_started"], outcome.text
+    assert outcome.one("Sync")["revision"] == head
 
 
 def test_a_forbidden_destination_is_told_at_once(

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.slipway.gitops.tests.integration.world.argocd_support import apply, project
 from ansible_collections.slipway.gitops.tests.integration.world.audit import AuditLog
 from ansible_collections.slipway.gitops.tests.integration.world.conftest import World
+from ansible_collections.slipway.gitops.tests.integration.world.play import CHECKOUT
 from ansible_collections.slipway.gitops.tests.integration.world.production_support import (
     APP,
     Shop,
@@ -36,9 +37,10 @@ def shop(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sho
 
 
 def written(audit: AuditLog, shop: Shop) -> list[str]:
-    """Return what was written about this shop's production."""
+    """Return what our client wrote about this shop's production, and whatever the account that delivers there wrote."""
     name = shop.production.repository.name
-    return [request.uri for request in audit.writes() if request.is_ours and name in request.uri]
+    made = audit.writes(agent=None)
+    return [item.uri for item in made if name in item.user or (item.is_ours and name in item.uri)]
 
 
 def ends(shop: Shop) -> list[str]:
@@ -72,15 +74,14 @@ def test_regression_g33_g34_check_mode_of_production_changes_nothing(shop: Shop,
 
 
 def test_without_terminal_and_confirmation_it_fails_and_prints_the_command(shop: Shop, audit: AuditLog) -> None:
-    before = shop.traces()
+    before = shop.traces(but="plans")
     outcome = shop.play("promote")
     assert outcome.status != 0
     assert "NOT CONFIRMED" in summary(outcome)[0]
     assert told_command(outcome).endswith("deploy_confirm=" + hash_of(outcome))
     plan = json.loads((shop.folder / "plans/shop_production/plan.json").read_text(encoding="utf-8"))
     assert plan["hash"] == hash_of(outcome)
-    assert shop.traces()[:2] == before[:2]
-    assert not shop.backups.exists()
+    assert shop.traces(but="plans") == before
     assert written(audit, shop) == []
 
 
@@ -99,16 +100,6 @@ def test_an_unrelated_commit_leaves_the_plan_as_it_is_a_related_one_voids_it(sho
     assert told_command(refused).endswith(hash_of(refused))
     assert hash_of(refused) != hash_of(first)
     assert shop.production.git("rev-parse", "main") == tip
-
-
-def test_declining_at_a_terminal_changes_nothing_and_is_no_failure(shop: Shop, audit: AuditLog) -> None:
-    before = shop.traces()
-    status, text = at_a_terminal(shop, "promote", "no")
-    assert status == 0, text
-    assert "DECLINED" in text
-    assert shop.traces()[:2] == before[:2]
-    assert not shop.backups.exists()
-    assert written(audit, shop) == []
 
 
 PINS: list[tuple[dict[str, str], str]] = [
@@ -183,9 +174,57 @@ def test_redelivery_needs_no_confirmation_makes_no_commit_and_no_backup(shop: Sh
 
 
 def test_a_typed_yes_delivers(shop: Shop) -> None:
-    status, text = at_a_terminal(shop, "deploy_production", "yes", deploy_release="3")
+    """By the playbook that installs libraries before: it asks once, and before these."""
+    status, text = at_a_terminal(shop, "deploy_all", "yes", deploy_environment="production", deploy_release="3")
     assert status == 0, text
+    assert 0 < text.index("Ask at the terminal") < text.index("PLAY [Install the libraries]")
     assert live(shop) == "3"
+    assert "confirmed at a terminal" in shop.record()["events"][-1]["reason"]
+
+
+#: Every playbook that asks: what it is given besides, and what is typed.
+ASKING: dict[str, tuple[dict[str, Any], str]] = {
+    "deploy_production": ({"deploy_release": "2"}, "no"),
+    # Libraries that do not exist are refused as soon as it comes to them.
+    "deploy_all": (
+        {"deploy_environment": "production", "deploy_release": "2", "libraries_enabled": ["reached"]},
+        "YES",
+    ),
+    "promote": ({}, "y"),
+    "rollback": ({}, ""),
+    "restore": ({"backup_kubeconfig": "@admin", "backup_context": ""}, "no"),
+}
+SILENT = ["access", "backup", "bootstrap", "delete_staging", "libraries", "rbac", "resume", "status"]
+
+
+def test_every_playbook_that_asks_is_declined() -> None:
+    # deploy_staging is deploy_production for other hosts.
+    assert sorted([*ASKING, *SILENT, "deploy_staging"]) == sorted(
+        path.stem for path in (CHECKOUT / "playbooks").glob("*.yml")
+    )
+
+
+def test_declining_at_a_terminal_changes_nothing_in_any_playbook_and_is_no_failure(
+    shop: Shop, audit: AuditLog, tmp_path: Path
+) -> None:
+    """One run: it goes on to the next playbook only because the one before did not end as a failure."""
+    plays = [
+        {
+            "name": "Decline " + name,
+            "ansible.builtin.import_playbook": "slipway.gitops." + name,
+            "vars": {key: str(shop.world.kubeconfig) if value == "@admin" else value for key, value in given.items()},
+        }
+        for name, (given, _typed) in ASKING.items()
+    ]
+    book = tmp_path / "all.yml"
+    book.write_text(json.dumps(plays), encoding="utf-8")
+    before = shop.traces(but="plans")
+    status, text = at_a_terminal(shop, str(book), *(typed for _given, typed in ASKING.values()))
+    assert status == 0, text
+    assert text.count(": DECLINED, nothing was changed") == len(ASKING) - 1, text
+    assert text.count("Declined. Nothing was restored.") == 1, text
+    assert shop.traces(but="plans") == before
+    assert written(audit, shop) == []
 
 
 def test_a_change_between_confirmation_and_slot_voids_the_plan_and_gives_the_slot_back(
@@ -223,15 +262,50 @@ def test_a_bad_release_goes_back_and_the_environment_is_held(shop: Shop) -> None
     assert "slipway.gitops.resume" in refused.text
 
 
-def test_break_glass_goes_through_a_hold_without_a_confirmation_and_is_recorded(shop: Shop) -> None:
+@pytest.fixture
+def windows(world: World, shop: Shop, tmp_path: Path) -> Iterator[Callable[..., None]]:
+    """Have production in an AppProject of its own, and return a function that opens or closes its window."""
+    name = shop.production.repository.name
+
+    def now(kind: str, **more: Any) -> None:
+        window = {"kind": kind, "schedule": "* * * * *", "duration": "24h", "applications": [name], **more}
+        apply(world, tmp_path, project(name, syncWindows=[window]))
+
+    def belongs_to(to: str) -> None:
+        world.kubectl("-n", "argocd", "patch", "app", name, "--type=merge", "-p", '{"spec": {"project": "%s"}}' % to)
+
+    now("allow")
+    belongs_to(name)
+    yield now
+    belongs_to("default")
+    world.kubectl("-n", "argocd", "delete", "appproject", name)
+
+
+def test_break_glass_goes_through_holds_and_by_hand_through_windows_and_is_recorded(
+    shop: Shop, windows: Callable[..., None]
+) -> None:
+    """No confirmation, and a hold: both are passed. A window is passed where it says so itself."""
     why = {"deploy_break_glass": True, "deploy_break_glass_reason": "checkout is down"}
+    windows("deny")
+    refused = shop.play("deploy_production", deploy_release="2", **why)
+    assert refused.status != 0
+    assert "BREAK GLASS: shop 2 goes to production" in " ".join(refused.text.split())
+    assert "a deny window is open" in " ".join(summary(refused))
+    assert "It is in Git and was not judged: run it again to have it judged." in " ".join(summary(refused))
+    pushed = shop.production.git("rev-parse", "main")
+    record = shop.record()
+    assert (record["running"], [hold["scope"] for hold in record["holds"]]) == (None, ["environment"])
+    assert (live(shop), record["last_verified"][APP]["version"]) == ("3", "3")
+
+    windows("deny", manualSync=True)
     outcome = shop.play("deploy_production", deploy_release="2", **why)
     assert outcome.status == 0, outcome.text
-    assert "BREAK GLASS" in outcome.text
+    assert outcome.one("slipway.gitops.deploy : Wait until Argo CD synced the commit")["operation_started"]
+    assert (live(shop), shop.production.git("rev-parse", "main")) == ("2", pushed)
     record = shop.record()
     assert record["last_verified"][APP]["break_glass"] == "checkout is down"
     said = [event["reason"] for event in record["events"] if "BREAK GLASS: checkout is down" in event["reason"]]
-    assert len(said) >= 3  # the hold lifted, the entry, its end
+    assert len(said) >= 5  # twice the hold lifted and the entry, and the end of the second
     assert record["holds"] == []
 
 
@@ -291,27 +365,8 @@ def test_regression_g28_g29_g31_rollback_is_a_guarded_forward_commit_that_stays(
     shop.production.git("merge-base", "--is-ancestor", tip, "main")
 
 
-@pytest.fixture
-def windows(world: World, shop: Shop, tmp_path: Path) -> Iterator[Callable[[str], None]]:
-    """Have production in an AppProject of its own, and return a function that opens or closes its window."""
-    name = shop.production.repository.name
-
-    def now(kind: str) -> None:
-        window = {"kind": kind, "schedule": "* * * * *", "duration": "24h", "applications": [name]}
-        apply(world, tmp_path, project(name, syncWindows=[window]))
-
-    def belongs_to(to: str) -> None:
-        world.kubectl("-n", "argocd", "patch", "app", name, "--type=merge", "-p", '{"spec": {"project": "%s"}}' % to)
-
-    now("allow")
-    belongs_to(name)
-    yield now
-    belongs_to("default")
-    world.kubectl("-n", "argocd", "delete", "appproject", name)
-
-
 def test_sync_windows_are_shown_and_a_closed_one_is_refused_before_the_push(
-    shop: Shop, audit: AuditLog, windows: Callable[[str], None]
+    shop: Shop, audit: AuditLog, windows: Callable[..., None]
 ) -> None:
     opened = shop.play("deploy_production", deploy_release="3")
     assert "NOT CONFIRMED" in summary(opened)[0]
@@ -319,7 +374,7 @@ def test_sync_windows_are_shown_and_a_closed_one_is_refused_before_the_push(
     assert "sync now: allowed\n" in plan
     assert "sync windows:\n    - duration=24h, is_active=yes, kind=allow, manualSync=no, schedule=* * * * *" in plan
     windows("deny")
-    before = shop.traces()
+    before = shop.traces(but="plans")
     refused = shop.play("deploy_production", deploy_release="3", deploy_confirm=hash_of(opened))
     assert hash_of(refused) == hash_of(opened), "windows are shown, not hashed"
     assert refused.status != 0
@@ -327,12 +382,12 @@ def test_sync_windows_are_shown_and_a_closed_one_is_refused_before_the_push(
     assert "a deny window is open ('* * * * *' for 24h)" in " ".join(summary(refused))
     plan = (shop.folder / "plans/shop_production/plan.txt").read_text(encoding="utf-8")
     assert "sync now: REFUSED by Argo CD: a deny window is open ('* * * * *' for 24h)\n" in plan
-    assert shop.traces()[:2] == before[:2]
+    assert shop.traces(but="plans") == before
     assert written(audit, shop) == []
 
 
 def test_a_window_that_closes_between_confirmation_and_slot_stops_before_the_push(
-    shop: Shop, windows: Callable[[str], None], tmp_path: Path
+    shop: Shop, windows: Callable[..., None], tmp_path: Path
 ) -> None:
     plan = hash_of(shop.play("deploy_production", deploy_release="3"))
     tip = shop.production.git("rev-parse", "main")

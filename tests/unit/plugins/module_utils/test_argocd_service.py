@@ -204,6 +204,18 @@ def test_somebody_elses_operation_is_waited_for_and_then_reported() -> None:
     assert "operation" not in argo.writes
 
 
+def blocked(app: dict[str, Any]) -> None:
+    """What Argo CD says of every operation in a closed window at first, before it sees that a person started it."""
+    message = "Sync operation blocked by sync window"
+    app["status"]["operationState"] = {"phase": "Running", "message": message, "operation": app["operation"]}
+
+
+def test_a_window_holds_our_operation_back_for_good_only_when_it_stays_so() -> None:
+    assert sync(own(FakeArgo(wait, blocked, wait, finish("Succeeded"))))["operation_started"]
+    error = failure(own(FakeArgo(wait, blocked)))
+    assert (error.error_class, error.code, error.result["seconds"] < 10) == ("busy", "window_closed", True)
+
+
 def test_our_operation_that_never_ends_is_stuck() -> None:
     error = failure(own(FakeArgo()))
     assert (error.error_class, error.code) == ("transient", "stuck")

@@ -79,6 +79,7 @@ REFUSED = [
     ("spec", {"state": "synced"}),
     ("labels", {"state": "absent", "spec": None, "labels": {}}),
     ("retry_failed", {"retry_failed": True}),
+    ("manual", {"manual": True}),
     *[("revision", {"state": "synced", "spec": None, "revision": value}) for value in (
         "-x", "HEAD", "HEAD^{/fix}", "main", "abc1234", "", "A" * 40, OURS + "\n", "refs/heads/main", "a" * 41,
     )],
@@ -100,7 +101,7 @@ def test_bad_input_is_refused_by_the_name_of_its_option(option: str, changes: di
         {"name": "shop.eu-1", "labels": {"a": "1"}},
         {"state": "absent", "spec": None, "cascade": "none"},
         {"state": "synced", "spec": None, "revision": OURS},
-        {"state": "synced", "spec": None, "revision": "b" * 64, "retry_failed": True},
+        {"state": "synced", "spec": None, "revision": "b" * 64, "retry_failed": True, "manual": True},
     ],
 )
 def test_good_input_passes(changes: dict[str, Any]) -> None:
