@@ -20,10 +20,10 @@ from typing import Any, Callable
 from ansible_collections.slipway.gitops.plugins.module_utils._clock import SystemClock
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import BusyError, FencedError, SlipwayError
 from ansible_collections.slipway.gitops.plugins.module_utils._queue.clock import BootClock, Reading
+from ansible_collections.slipway.gitops.tests.size import FULL
 from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.queue_support import Queue, VolatileStore
 
 #: The gate has a shorter storm: its kills are spread over the same operations.
-FULL = os.environ.get("SLIPWAY_TEST_SIZE") == "full"
 WORKERS = int(os.environ.get("SLIPWAY_TEST_WORKERS", "8"))
 EVENTS = int(os.environ.get("SLIPWAY_TEST_EVENTS", "600" if FULL else "300"))
 CLAIMS = EVENTS // 10
