@@ -6,7 +6,8 @@ Usage::
     world_state.py keep WORLD FILE        keep the list of all objects, one line each
     world_state.py compare WORLD FILE     fail unless the cluster holds exactly those again
     world_state.py mark WORLD FILE        keep how far the audit log is
-    world_state.py unwritten WORLD FILE [ABOUT]    fail if a role's client has written anything since
+    world_state.py unwritten WORLD FILE [ABOUT]
+                                          fail if a role's client has written anything since, else forget the mark
 
 WORLD is the folder of the local world. ABOUT is a part of the address or of the User-Agent:
 only such requests count then.
@@ -119,7 +120,10 @@ def main(what: str, folder: str, kept: str, about: str = "") -> None:
             found = compare(world, set(told.splitlines()))
         else:
             found = list(writes(AuditLog(log, int(told)), about))
-        sys.exit("\n".join(found) or 0)
+        if found:
+            sys.exit("\n".join(found))
+        if what == "unwritten":
+            file.unlink()  # so that nobody asks again about a mark of long ago
 
 
 if __name__ == "__main__":
