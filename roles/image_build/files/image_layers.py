@@ -24,7 +24,7 @@ EPOCH = 1577836800  # 2020-01-01
 UNNEEDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def source_digest(source: str) -> str:
     """Return the SHA-256 of a file that goes into an image, read once even if it goes into many."""
     return file_digest(Path(source))
