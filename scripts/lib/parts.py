@@ -200,7 +200,7 @@ def lifecycle(run: Run) -> None:
 
 
 def molecule(run: Run) -> None:
-    """Every role scenario: converge, idempotence, verify."""
+    """Every role scenario: check mode, converge, idempotence, verify."""
     if not _world_is_up(run):
         return
     found = sorted(path.parent.name for path in places.CHECKOUT.glob("extensions/molecule/*/molecule.yml"))
@@ -226,7 +226,8 @@ def _molecule(run: Run, step: str, scenario: str, title: str) -> bool:
     folder = places.cache() / "molecule" / scenario
     # Molecule notes there what it has done, and would not do it again in another run.
     shutil.rmtree(folder, ignore_errors=True)
-    extra = {"MOLECULE_EPHEMERAL_DIRECTORY": str(folder)}
+    path = os.pathsep.join([str(places.CHECKOUT / "scripts/lib/molecule_path"), run.tools.variables["PATH"]])
+    extra = {"MOLECULE_EPHEMERAL_DIRECTORY": str(folder), "PATH": path}
     status = run.tools.run(["molecule", step, "--scenario-name", scenario], what, log=run.log(what), extra=extra)
     said = run.log(what).read_text(errors="replace")
     went_well = status == 0 and "no hosts matched" not in said and "PLAY RECAP" in said

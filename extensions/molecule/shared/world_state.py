@@ -6,7 +6,8 @@ Usage::
     world_state.py keep WORLD FILE        keep the list of all objects, one line each
     world_state.py compare WORLD FILE     fail unless the cluster holds exactly those again
     world_state.py mark WORLD FILE        keep how far the audit log is
-    world_state.py unwritten WORLD FILE [ABOUT]    fail if a role's client has written anything since
+    world_state.py unwritten WORLD FILE [ABOUT]
+                                          fail if a role's client has written anything since, else forget the mark
 
 WORLD is the folder of the local world. ABOUT is a part of the address or of the User-Agent:
 only such requests count then.
@@ -14,14 +15,19 @@ only such requests count then.
 
 from __future__ import annotations
 
-import os
+import json
 import re
-import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
+import yaml
+
+from ansible_collections.slipway.gitops.plugins.module_utils._clock import SystemClock
+from ansible_collections.slipway.gitops.plugins.module_utils._kube.kubeconfig import parse
+from ansible_collections.slipway.gitops.plugins.module_utils._kube.transport import Connection
 from ansible_collections.slipway.gitops.tests.integration.world.audit import AuditLog
 
 #: Records of what happened and addresses of Services, not things that somebody made; they vanish by themselves.
@@ -38,16 +44,46 @@ _APPLICATIONS = (
     "production-test release-plan-test"
 )
 OF_OTHERS = re.compile(r"\S+ \S+ (?:(?:argocd|<none>) )?(?:%s)(?:-\S+)?(?: |$)" % "|".join(_APPLICATIONS.split()))
-_COLUMNS = "custom-columns=A:.apiVersion,K:.kind,S:.metadata.namespace,N:.metadata.name"
+#: All types of a group at once, and of objects nothing but their metadata: a definition alone is a megabyte.
+_DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+_NAMES = "application/json;g=meta.k8s.io;v=v1;as=PartialObjectMetadataList"
 
 
 def objects(world: Path) -> set[str]:
     """Return apiVersion, kind, namespace and name of every object of every type that can be listed."""
-    command = [_kubectl(), "--kubeconfig", str(world / "kubeconfig")]
-    kinds = _said([*command, "api-resources", "--verbs=list", "--output=name", "--cached=false"]).split()
-    wanted = ",".join(kind for kind in kinds if kind not in PASSING)
-    lines = _said([*command, "get", wanted, "--all-namespaces", "--no-headers", "--output", _COLUMNS]).splitlines()
-    return {line for line in (" ".join(found.split()) for found in lines) if not OF_OTHERS.match(line)}
+    settings = parse(yaml.safe_load((world / "kubeconfig").read_text(encoding="utf-8")), None, "kubeconfig")
+    with closing(Connection(settings, SystemClock())) as connection:
+        lines = {line for path, kind in _kinds(connection) for line in _lines(connection, path, kind)}
+    return {line for line in lines if not OF_OTHERS.match(line)}
+
+
+def _kinds(connection: Connection) -> Iterator[tuple[str, str]]:
+    """Yield, for each type, the path of all its objects in the version that the server prefers, and its kind."""
+    for root in ("/api", "/apis"):
+        for group in _got(connection, root, _DISCOVERY)["items"]:
+            listed: set[str] = set()
+            for version in group["versions"]:
+                for item in version.get("resources", []):
+                    name = ".".join(filter(None, (item["resource"], group["metadata"].get("name"))))
+                    if "list" in item["verbs"] and name not in PASSING | listed:
+                        listed.add(name)
+                        place = [root, group["metadata"].get("name"), version["version"], item["resource"]]
+                        yield "/".join(filter(None, place)), item["responseKind"]["kind"]
+
+
+def _lines(connection: Connection, path: str, kind: str) -> Iterator[str]:
+    version = "/".join(path.split("/")[2:-1])
+    for item in _got(connection, path, _NAMES).get("items") or []:
+        yield " ".join((version, kind, item["metadata"].get("namespace", "<none>"), item["metadata"]["name"]))
+
+
+def _got(connection: Connection, path: str, accept: str) -> dict[str, Any]:
+    """Return an answer of the API server; an empty one of a type that has gone meanwhile."""
+    response = connection.send("GET", path, None, {"Accept": accept, "User-Agent": "world_state"}, 60)
+    text = response.read()
+    if response.status not in (200, 404):
+        sys.exit("%s: %s %s" % (path, response.status, text.decode(errors="replace")))
+    return json.loads(text) if response.status == 200 else {}
 
 
 def compare(world: Path, before: set[str]) -> list[str]:
@@ -64,22 +100,12 @@ def compare(world: Path, before: set[str]) -> list[str]:
 
 def writes(log: AuditLog, about: str) -> Iterator[str]:
     """Yield every request of the log about this with which a role's client may have stored something."""
-    for request in log.writes(agent=None):
-        told = "%s %s by %s" % (request.verb, request.uri, request.agent)
-        if request.agent.startswith(OURS) and about in told:
-            yield told
-
-
-def _kubectl() -> str:
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    cache = Path(os.environ.get("SLIPWAY_CACHE") or base / "slipway-gitops")
-    found = sorted(cache.glob("tools/kubectl-*/kubectl"))
-    return str(found[-1]) if found else sys.exit("no kubectl in %s: bring the world up first" % cache)
-
-
-def _said(command: list[str]) -> str:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
-    return done.stdout if done.returncode == 0 else sys.exit(done.stderr.strip())
+    # Client by client: the log is read until it says nothing new, which it always does of the cluster's own.
+    for agent in OURS:
+        for request in log.writes(agent):
+            told = "%s %s by %s" % (request.verb, request.uri, request.agent)
+            if request.agent.startswith(agent) and about in told:
+                yield told
 
 
 def main(what: str, folder: str, kept: str, about: str = "") -> None:
@@ -96,7 +122,10 @@ def main(what: str, folder: str, kept: str, about: str = "") -> None:
             found = compare(world, set(told.splitlines()))
         else:
             found = list(writes(AuditLog(log, int(told)), about))
-        sys.exit("\n".join(found) or 0)
+        if found:
+            sys.exit("\n".join(found))
+        if what == "unwritten":
+            file.unlink()  # so that nobody asks again about a mark of long ago
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import os
@@ -23,6 +24,12 @@ EPOCH = 1577836800  # 2020-01-01
 UNNEEDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 
 
+@functools.cache
+def source_digest(source: str) -> str:
+    """Return the SHA-256 of a file that goes into an image, read once even if it goes into many."""
+    return file_digest(Path(source))
+
+
 def layer_inputs(layer: Mapping[str, Any]) -> dict[str, Any]:
     """Return everything that the contents of a layer depend on, as plain data."""
     if "debian" in layer:
@@ -31,7 +38,7 @@ def layer_inputs(layer: Mapping[str, Any]) -> dict[str, Any]:
     for item in layer["files"]:
         known = {key: value for key, value in item.items() if key != "source"}
         if "source" in item:
-            known["sha256"] = file_digest(Path(item["source"]))
+            known["sha256"] = source_digest(item["source"])
         files.append(known)
     return {"format": FORMAT, "files": files}
 

@@ -88,7 +88,9 @@ class AuditLog:
         with self._path.open("rb") as stream:
             stream.seek(0 if rotated else self.position)
             text = stream.read()
-        events = [json.loads(line) for line in text.split(b"\n")[:-1] if line]
+        # Most lines are about others: those are not decoded.
+        said = (agent or "").encode()
+        events = [json.loads(line) for line in text.split(b"\n")[:-1] if line and said in line]
         found = [_request(event) for event in events if event.get("stage") in ("ResponseComplete", "Panic")]
         return [item for item in found if agent is None or agent in item.agent]
 

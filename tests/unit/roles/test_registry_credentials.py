@@ -11,7 +11,9 @@ import yaml
 
 ROLE = Path(__file__).parents[3] / "roles/registry_credentials"
 #: Variables that hold a password, or are made from one.
-OPEN = ("_content", "_object", "_login", "_password", "_given", "_existing.resources")
+OPEN = ("_content", "_object", "_login", "_password", "_given", "_existing.objects")
+#: Modules that answer with what an object holds.
+READERS = ("kubernetes.core.k8s_info", "slipway.gitops.kube_objects_info")
 
 
 def tasks(entries: list[Any]) -> Iterator[Mapping[str, Any]]:
@@ -30,7 +32,7 @@ def all_tasks() -> list[Mapping[str, Any]]:
 def holds_a_password(task: Mapping[str, Any]) -> bool:
     """Whether a task sends or receives one; a block is judged by its parts."""
     said = str({key: value for key, value in task.items() if key not in ("block", "rescue", "always", "failed_when")})
-    reads = (task.get("kubernetes.core.k8s_info") or {}).get("kind") == "Secret"
+    reads = any((task.get(module) or {}).get("kind") == "Secret" for module in READERS)
     return reads or any("__registry_credentials" + name in said for name in OPEN)
 
 
@@ -48,8 +50,9 @@ def test_g73_no_loop_goes_over_passwords(task: Mapping[str, Any]) -> None:
 
 def test_planted_open_task_is_found() -> None:
     assert holds_a_password({"name": "x", "debug": {"var": "__registry_credentials_content"}})
-    assert holds_a_password({"name": "x", "kubernetes.core.k8s_info": {"kind": "Secret"}})
-    assert not holds_a_password({"name": "x", "kubernetes.core.k8s_info": {"kind": "Pod"}})
+    for module in READERS:
+        assert holds_a_password({"name": "x", module: {"kind": "Secret"}})
+        assert not holds_a_password({"name": "x", module: {"kind": "Pod"}})
 
 
 def test_g72_no_password_is_a_default() -> None:
