@@ -238,9 +238,10 @@ notes:
     That is success if it contains your commit and left what O(expected) names as your commit set it. If it
     changed them, the task ends with C(error.code=superseded) and RV(superseded_by).
   - An operation of our own is started only when automated sync is off, with O(retry_failed) when the automated one
-    failed, or with O(manual) when a sync window holds the automated one back. The checks of Argo CD's API server are made first, since writing to the Kubernetes API bypasses them.
-    No operation starts while another runs, while the Application is being deleted, outside the sync windows of its
-    AppProject, or to another revision than automated sync follows.
+    failed, or with O(manual) when a sync window holds the automated one back. The checks of Argo CD's API server are
+    made first, since writing to the Kubernetes API bypasses them. No operation starts while another runs, while the
+    Application is being deleted, outside the sync windows of its AppProject, or to another revision than automated
+    sync follows.
   - Needs the rights C(get), C(list), C(watch), C(patch) for C(applications.argoproj.io), C(update) to start an
     operation, C(delete) for O(state=absent), and C(get) for C(appprojects.argoproj.io) to see sync windows.
 seealso:
