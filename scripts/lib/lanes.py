@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs parts of the tests beside others: much of their time is spent waiting for pods and locks.
 
-Those that need no shared world are one lane. The tests on the shared world are two: they use
+Those that need no shared world are one lane. The tests on the shared world are three: they use
 applications, namespaces, ports and queues of their own, and what still disturbs each other is
-in the same lane, one after the other. More lanes would not be faster on two processors.
+in the same lane, one after the other. The third begins when the lane without the world has ended:
+more at a time would not be faster on two processors.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -30,6 +32,8 @@ Share = Mapping[str, tuple[str, ...]]
 LANES: Mapping[str, Share] = {
     # Before the others: they compare the whole world, or change Argo CD itself.
     "quiet": {"integration": ("argocd_role", "dry_run", "installed")},
+    # Takes turns with what needs no world.
+    "production": {"integration": ("production", "restore_drill"), "molecule": ("gitops_flow", "operator_day")},
     # All that installs cert-manager, MetalLB and Jenkins, writes by kube_manifests or asks what it has written;
     # and deliveries, so that it takes as long as the rest.
     "libraries": {
@@ -68,9 +72,11 @@ def mine(lane: str, part: str, names: Sequence[str]) -> list[str]:
 
 
 class SideLane:
-    """Another ``scripts/test`` for some of the parts; its output goes into a log."""
+    """Another ``scripts/test`` for some of the parts; its output goes into a log. ``after`` is one to wait for."""
 
-    def __init__(self, names: Sequence[str], *, full: bool = False, lane: str = "") -> None:
+    def __init__(
+        self, names: Sequence[str], *, full: bool = False, lane: str = "", after: Optional[SideLane] = None
+    ) -> None:
         self.names = list(names)
         self._lane = lane
         self._title = "%s lane" % (lane or "side")
@@ -78,12 +84,24 @@ class SideLane:
         self.log: Path = places.logs("test") / (slug + ".log")
         self._counts: Path = places.logs("test") / (slug + ".json")
         self._counts.unlink(missing_ok=True)
-        arguments = [*self.names, *(["full"] if full else [])]
-        self._started = time.monotonic()
-        with self.log.open("wb") as sink:
+        self._arguments = [*self.names, *(["full"] if full else [])]
+        self._process: Optional[subprocess.Popen[bytes]] = None
+        self._lock = threading.Lock()
+        self._is_over = False
+        self._turn = threading.Thread(target=self._begin, args=(after,), daemon=True)
+        self._turn.start()
+
+    def _begin(self, after: Optional[SideLane]) -> None:
+        """Start it when the one before has ended, unless nobody wants it any more."""
+        if after is not None:
+            after.join()
+        with self._lock, self.log.open("wb") as sink:
+            if self._is_over:
+                return
+            self._started = time.monotonic()
             self._process = subprocess.Popen(
-                [sys.executable, str(places.CHECKOUT / "scripts/test"), *arguments],
-                env=dict(os.environ, **{COUNTS: str(self._counts)}, **({LANE: lane} if lane else {})),
+                [sys.executable, str(places.CHECKOUT / "scripts/test"), *self._arguments],
+                env=dict(os.environ, **{COUNTS: str(self._counts)}, **({LANE: self._lane} if self._lane else {})),
                 cwd=places.CHECKOUT,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
@@ -91,8 +109,16 @@ class SideLane:
                 start_new_session=True,
             )
 
+    def join(self) -> None:
+        """Wait in silence until it has ended."""
+        self._turn.join()
+        if self._process is not None:
+            self._process.wait()
+
     def wait(self) -> list[Part]:
         """Show how it goes until it has ended; return its counts, or one failure when it left none."""
+        self._turn.join()
+        assert self._process is not None, "ended before its turn"  # noqa: S101
         begun = time.monotonic() - self._started
         console.say("\n== %s: %s, begun %.0f s ago" % (self._title, ", ".join(self.names), begun))
         console.follow(self._process, self.log, self._title)
@@ -106,9 +132,11 @@ class SideLane:
         return parts
 
     def end(self) -> None:
-        """Stop it, if it is still going on."""
-        if self._process.poll() is None:
-            console.end(self._process)
+        """Stop it, if it is still going on or waits for its turn."""
+        with self._lock:
+            self._is_over = True
+            if self._process is not None and self._process.poll() is None:
+                console.end(self._process)
 
 
 def write_counts(parts: Sequence[Part]) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import signal
-from typing import Iterable, Sequence
+from typing import Iterable, Optional, Sequence
 
 from . import console, env, lanes, machine, places, results, shared_world
 from .parts import NEED_WORLD, PARTS, WORLD, size_from_environment
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
         return 130
     finally:
         WORLD.end()
-        for lane in beside:
+        for lane in reversed(beside):  # one waits for another
             lane.end()
     lanes.write_counts(done)
     return results.summarise(done)
@@ -46,14 +46,16 @@ def _run_all(
     if on_world and not lane and not shared_world.obstacle():
         console.say("The local world is brought up in the background: %s" % WORLD.log)
         WORLD.begin(tools)
-    if on_world and others:
-        beside.append(_beside(others, full=full))
+    no_world = _beside(others, full=full) if on_world and others else None
+    if no_world:
+        beside.append(no_world)
     # At full size each test has the world for itself.
     if set(on_world) == NEED_WORLD and not full:
         done.append(_run(on_world.pop(0), full, tools))
         if done[0].passed:
             done.extend(_run(name, full, tools, "quiet") for name in lanes.LANES["quiet"])
             beside.append(_beside(lanes.LANES["libraries"], lane="libraries"))
+            beside.append(_beside(lanes.LANES["production"], lane="production", after=no_world))
             lane = lanes.REST
     for name in on_world or others:
         done.append(_run(name, full, tools, lane))
@@ -61,8 +63,10 @@ def _run_all(
         done.extend(other.wait())
 
 
-def _beside(names: Iterable[str], *, full: bool = False, lane: str = "") -> lanes.SideLane:
-    started = lanes.SideLane(list(names), full=full, lane=lane)
+def _beside(
+    names: Iterable[str], *, full: bool = False, lane: str = "", after: Optional[lanes.SideLane] = None
+) -> lanes.SideLane:
+    started = lanes.SideLane(list(names), full=full, lane=lane, after=after)
     console.say("Beside it: %s; log %s" % (", ".join(started.names), started.log))
     return started
 
