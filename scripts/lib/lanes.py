@@ -118,12 +118,13 @@ class SideLane:
     def wait(self) -> list[Part]:
         """Show how it goes until it has ended; return its counts, or one failure when it left none."""
         self._turn.join()
-        assert self._process is not None, "ended before its turn"  # noqa: S101
+        titles = [title(name, self._lane) for name in self.names]
+        if self._process is None:
+            return [Part(name, self.log.parent, failures=["%s: could not be started" % name]) for name in titles]
         begun = time.monotonic() - self._started
         console.say("\n== %s: %s, begun %.0f s ago" % (self._title, ", ".join(self.names), begun))
         console.follow(self._process, self.log, self._title)
         parts = read_counts(self._counts)
-        titles = [title(name, self._lane) for name in self.names]
         missing = [name for name in titles if name not in (part.name for part in parts)]
         for name in missing:
             parts.append(Part(name, self.log.parent, failures=["%s: gave no counts, log %s" % (name, self.log)]))

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Callable, Optional, Sequence
 
-from . import console, env, lanes, machine, places, shared_world, staging
+from . import console, env, lanes, machine, meeting_ansible, places, shared_world, staging
 from .running import Run
 
 #: The oldest Python on which modules run.
@@ -155,22 +155,13 @@ def unit(run: Run) -> None:
     run.pytest("unit", "tests/unit")
 
 
-#: What of the plugins' tests meets Ansible itself: its argument specs, filters, lookups and texts.
-_ON_ANSIBLE = ("filter", "lookup", *("module_utils/test_%s.py" % name for name in (
-    "confirm_when", "gate_request", "gate_service", "kube_watch", "progress_command", "queue_request", "queue_service",
-)))  # fmt: skip
-
-
 def cores(run: Run) -> None:
     """Unit tests of the plugins on the other ansible-core versions."""
     for tools in run.other_cores("unit tests"):
         if run.full:
             run.pytest("unit %s" % tools.name, "tests/unit/plugins", tools=tools)
         elif tools.name != "core-2.16":  # its Python is that of dev, and fastpath runs on its core
-            # The others ask nothing of Ansible, and the sanity tests import and compile all of it
-            # on this Python too.
-            chosen = ["tests/unit/plugins/" + name for name in _ON_ANSIBLE]
-            run.pytest("unit %s" % tools.name, *chosen, tools=tools)
+            run.pytest("unit %s" % tools.name, *meeting_ansible.tests(), tools=tools)
 
 
 def fastpath(run: Run) -> None:

@@ -7,7 +7,7 @@ Usage::
     world_state.py compare WORLD FILE     fail unless the cluster holds exactly those again
     world_state.py mark WORLD FILE        keep how far the audit log is
     world_state.py unwritten WORLD FILE [ABOUT]
-                                          fail if a role's client has written anything since, else forget the mark
+                                          fail if a role's client has written anything since, else rename FILE
 
 WORLD is the folder of the local world. ABOUT is a part of the address or of the User-Agent:
 only such requests count then.
@@ -63,6 +63,8 @@ def _kinds(connection: Connection) -> Iterator[tuple[str, str]]:
         for group in _got(connection, root, _DISCOVERY)["items"]:
             listed: set[str] = set()
             for version in group["versions"]:
+                if version.get("freshness", "Current") != "Current":
+                    sys.exit("%s: the API server does not know its types now" % group["metadata"].get("name"))
                 for item in version.get("resources", []):
                     name = ".".join(filter(None, (item["resource"], group["metadata"].get("name"))))
                     if "list" in item["verbs"] and name not in PASSING | listed:
@@ -125,7 +127,8 @@ def main(what: str, folder: str, kept: str, about: str = "") -> None:
         if found:
             sys.exit("\n".join(found))
         if what == "unwritten":
-            file.unlink()  # so that nobody asks again about a mark of long ago
+            # Nobody asks again about a mark of long ago, and verify.yml sees that somebody has asked.
+            file.rename(file.with_name(file.name + ".checked"))
 
 
 if __name__ == "__main__":

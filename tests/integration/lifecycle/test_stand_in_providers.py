@@ -226,9 +226,9 @@ def test_bad_option_is_refused(machine: StandIns, provider: str, options: dict[s
 
 @pytest.mark.parametrize("provider", ["kind"])
 def test_folder_that_holds_something_else_is_refused(machine: StandIns, provider: str) -> None:
+    """Nothing is removed; at full size also: nothing is put in, which the same tasks refuse."""
     machine.world.mkdir()
     (machine.world / "thesis.txt").write_text("ten years of work")
-    """Nothing is removed; at full size also: nothing is put in, which the same tasks refuse."""
     for state in rows(["absent"], ["present"]):
         assert "thesis.txt, which is not ours" in " ".join(machine.bring(state, ok=False).text.split())
     assert machine.calls() == []

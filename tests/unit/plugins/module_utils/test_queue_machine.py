@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Any, Optional
@@ -20,6 +19,7 @@ from hypothesis.stateful import (
 )
 
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import SlipwayError
+from ansible_collections.slipway.gitops.tests.size import FULL
 from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.queue_model import Model
 from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.queue_support import Queue, VolatileStore
 
@@ -202,7 +202,7 @@ class QueueMachine(RuleBasedStateMachine):
 
 def test_queue_does_what_the_model_says() -> None:
     chosen = settings(
-        max_examples=600 if os.environ.get("SLIPWAY_TEST_SIZE") == "full" else 60,
+        max_examples=600 if FULL else 60,
         stateful_step_count=40,
         deadline=None,
         database=None,
