@@ -33,7 +33,7 @@ LANES: Mapping[str, Share] = {
     # Before the others: they compare the whole world, or change Argo CD itself.
     "quiet": {"integration": ("argocd_role", "dry_run", "installed")},
     # Takes turns with what needs no world.
-    "production": {"integration": ("production", "restore_drill"), "molecule": ("gitops_flow", "operator_day")},
+    "production": {"integration": ("production",), "molecule": ("gitops_flow", "operator_day")},
     # All that installs cert-manager, MetalLB and Jenkins, writes by kube_manifests or asks what it has written;
     # and deliveries, so that it takes as long as the rest.
     "libraries": {
