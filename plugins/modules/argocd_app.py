@@ -205,6 +205,9 @@ options:
     description:
       - Whether to start one operation of our own, as a person would, where the sync windows of the AppProject hold the
         automated operation back. A window without C(manualSync) holds that one back, too.
+      - Where the AppProject may not be read, it is started as soon as the automated operation does not begin, and Argo CD
+        itself keeps the windows. One that it holds back ends the task with C(error.code=window_closed), stays in the
+        Application and is synced when the window lets it. Terminate it in Argo CD if it must not be.
     type: bool
     default: false
   hard_refresh:
@@ -241,7 +244,7 @@ notes:
     failed, or with O(manual) when a sync window holds the automated one back. The checks of Argo CD's API server are
     made first, since writing to the Kubernetes API bypasses them. No operation starts while another runs, while the
     Application is being deleted, outside the sync windows of its AppProject, or to another revision than automated
-    sync follows.
+    sync follows. That may be a later commit than yours, which the note above judges.
   - Needs the rights C(get), C(list), C(watch), C(patch) for C(applications.argoproj.io), C(update) to start an
     operation, C(delete) for O(state=absent), and C(get) for C(appprojects.argoproj.io) to see sync windows.
 seealso:

@@ -48,21 +48,22 @@ def start(target: Target, request: Request, ports: Ports) -> Optional[Object]:
     return None
 
 
-def require_window(target: Target, app: Object, ports: Ports, is_manual: bool) -> None:
+def require_window(target: Target, app: Object, ports: Ports, is_manual: bool) -> bool:
     """Raise BusyError ``window_closed`` when the AppProject's sync windows forbid a sync now.
 
-    Without the right to read the AppProject nothing is raised: Argo CD's controller holds
-    the operation back then, and says so.
+    Return whether they could be seen. Without the right to read the AppProject nothing is
+    raised: Argo CD's controller holds the operation back then, and says so.
     """
     from .windows import blocked
 
     try:
         project = project_of(app, target.namespace, ports.client)
     except (Forbidden, NotFound):
-        return
+        return False
     cause = blocked(project, app, ports.clock.wall(), is_manual)
     if cause:
         raise BusyError("sync", str(target), cause, hint_for("window_closed"), code="window_closed")
+    return True
 
 
 def project_of(app: Object, namespace: str, client: Kube) -> Object:

@@ -97,13 +97,17 @@ def _operating(view: View) -> Judgement:
 
 
 def _own_operation(view: View, wanted: Wanted) -> Judgement:
-    """Judge by the operation we started; the comparison may rightly be about another revision."""
+    """Judge by the operation we started; the comparison may rightly be about another revision.
+
+    Under automated sync it is to what Argo CD compared, which may be a commit that came after ours.
+    """
     if view.operation_id != wanted.operation_id:
         text = "another operation (to %s) replaced ours" % short(view.operation_revision)
         return Judgement("failed", text, "replaced")
     if view.phase != "Succeeded":
         return _failed(view)
-    if wanted.revision and view.operation_revision != wanted.revision:
+    is_as_good = view.operation_revision == wanted.revision or not wanted.revision
+    if not is_as_good and wanted.relations.get(view.operation_revision) != DESCENDANT:
         text = "our operation synced %s, not the requested commit" % short(view.operation_revision)
         return Judgement("failed", text, "other_revision")
     if view.revision == view.operation_revision and not view.is_synced:

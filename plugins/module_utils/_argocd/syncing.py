@@ -22,13 +22,15 @@ from .view import REFRESH, View, short, summary, sync_result
 # How long a state that usually does not heal may last, in seconds, while refreshes are asked for;
 # longer when the reason does not lie in the commit.
 _TOLERANCE_S = {
-    "window_closed": 5.0,  # Argo CD first takes a person's operation for an automated one, then looks again
+    "window_closed": 5.0,
     "invalid_spec": 3.0,
     "comparison": 5.0,
     "sync_refused": 5.0,
     "out_of_sync": 15.0,
     "stuck": 15.0,
 }
+# Argo CD first takes an operation of ours for an automated one and blocks it; when it looks again depends on its load.
+_OWN_BLOCKED_S = 15.0
 _PASSING_S = 20.0
 _WINDOWS_AFTER_S = 3.0
 _REFRESH_STUCK_S = 15.0
@@ -42,7 +44,7 @@ class Goal:
 
     ``may_operate`` allows an operation of our own, ``retry_failed`` one after the automated
     operation for the revision failed, ``manual`` one where sync windows hold the automated
-    operation back. ``options`` is the module option ``operation``.
+    operation back, or may do so and cannot be seen. ``options`` is the module option ``operation``.
     """
 
     wanted: Wanted
@@ -206,9 +208,15 @@ class Syncing:
                 self._timers.trouble.clear()
             return
         since = self._timers.trouble.setdefault(judgement.code, now)
-        tolerance = _PASSING_S if is_passing(judgement) else _TOLERANCE_S[judgement.code]
-        if now - since >= tolerance:
+        if now - since >= self._tolerance_s(judgement):
             raise self._error(judgement)
+
+    def _tolerance_s(self, judgement: Judgement) -> float:
+        if is_passing(judgement):
+            return _PASSING_S
+        if judgement.code == "window_closed" and View(self.app).operation_id:  # of this run or of one before
+            return _OWN_BLOCKED_S
+        return _TOLERANCE_S[judgement.code]
 
     def _check_windows(self, judgement: Judgement, now: float) -> None:
         """A closed window is the usual reason why an automated operation does not begin."""
@@ -219,10 +227,12 @@ class Syncing:
         if now - self._timers.not_started >= _WINDOWS_AFTER_S:
             self._timers.not_started = now
             try:
-                require_window(self.target, self.app, self.ports, is_manual=False)
+                may_begin = require_window(self.target, self.app, self.ports, is_manual=False)
             except BusyError:
                 if not self.goal.manual:
                     raise
+                may_begin = False
+            if self.goal.manual and not may_begin:
                 self._start(View(self.app).revision)  # which asks the windows about a person's sync
 
     def _refresh(self, kind: str = "") -> None:

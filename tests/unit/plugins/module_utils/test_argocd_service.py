@@ -18,7 +18,7 @@ from ansible_collections.slipway.gitops.plugins.module_utils._argocd.state impor
     DESCENDANT,
     DIVERGED,
 )
-from ansible_collections.slipway.gitops.plugins.module_utils._argocd.view import REFRESH
+from ansible_collections.slipway.gitops.plugins.module_utils._argocd.view import OPERATION_INFO, REFRESH
 from ansible_collections.slipway.gitops.plugins.module_utils._context import Context
 from ansible_collections.slipway.gitops.plugins.module_utils._entry.argocd_app import _delivered
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import (
@@ -64,6 +64,7 @@ class FakeArgo:
         self.conflicts = 0
         self.writes: list[str] = []
         self.script = list(script)
+        self.window: Optional[dict[str, Any]] = None
         self.app: Optional[dict[str, Any]] = {
             "metadata": {"name": "shop", "namespace": "argocd", "resourceVersion": "1"},
             "spec": {"project": "default", "source": {"repoURL": "ssh://h/x"}, "syncPolicy": {"automated": {}}},
@@ -71,6 +72,9 @@ class FakeArgo:
         }
 
     def get(self, path: str, _query: Any = None) -> dict[str, Any]:
+        if "appprojects" in path and self.window is not None:
+            always = {"schedule": "* * * * *", "duration": "24h", "applications": ["*"]}
+            return {"spec": {"syncWindows": [{**always, **self.window}]}}
         if "appprojects" in path or self.app is None:
             raise NotFound("read", path, "not found")
         return copy.deepcopy(self.app)
@@ -211,9 +215,71 @@ def blocked(app: dict[str, Any]) -> None:
 
 
 def test_a_window_holds_our_operation_back_for_good_only_when_it_stays_so() -> None:
-    assert sync(own(FakeArgo(wait, blocked, wait, finish("Succeeded"))))["operation_started"]
+    busy = [wait] * 12  # a controller that has much to do before it looks again
+    assert sync(own(FakeArgo(wait, blocked, *busy, finish("Succeeded"))))["operation_started"]
     error = failure(own(FakeArgo(wait, blocked)))
-    assert (error.error_class, error.code, error.result["seconds"] < 10) == ("busy", "window_closed", True)
+    assert (error.error_class, error.code, 15 < error.result["seconds"] < 20) == ("busy", "window_closed", True)
+
+
+@pytest.mark.parametrize(
+    ("starter", "is_soon"),
+    [({"initiatedBy": {"automated": True}}, True), ({"info": [{"name": OPERATION_INFO, "value": "earlier"}]}, False)],
+    ids=["Argo CD itself", "an earlier run"],
+)
+def test_a_window_that_holds_an_operation_back_is_told_sooner_of_others(starter: Any, is_soon: bool) -> None:
+    argo = FakeArgo(blocked)
+    assert argo.app
+    argo.app["operation"] = {"sync": {"revision": OURS}, **starter}
+    error = failure(argo)
+    assert (error.error_class, error.code, error.result["seconds"] < 10) == ("busy", "window_closed", is_soon)
+
+
+def held_back(*script: Change, revision: str = OURS) -> FakeArgo:
+    """Return an Application under automated sync whose operation does not begin."""
+    return FakeArgo(*[wait] * 6, *script, sync={"status": "OutOfSync", "revision": revision})
+
+
+SEEN = {
+    "a window that lets a person through": ({"kind": "deny", "manualSync": True}, True, True),
+    "no window that can be seen": (None, True, True),
+    "no window that can be seen, and not asked for": (None, False, False),
+    "a window that is open": ({"kind": "allow"}, True, False),
+}
+
+
+@pytest.mark.parametrize(("window", "by_hand", "starts"), SEEN.values(), ids=SEEN)
+def test_by_hand_is_started_what_a_window_holds_back_or_may(window: Any, by_hand: bool, starts: bool) -> None:
+    argo = held_back(finish("Succeeded") if starts else wait)
+    argo.window = window
+    if starts:
+        result = sync(argo, manual=by_hand)
+        assert (result["operation_started"], result["seconds"] < 10) == (True, True)
+    else:
+        assert failure(argo, manual=by_hand).code == "timeout"
+    assert argo.writes.count("operation") == int(starts)
+
+
+def test_a_window_that_lets_nobody_through_is_told_by_hand_too() -> None:
+    argo = held_back()
+    argo.window = {"kind": "deny"}
+    error = failure(argo, manual=True)
+    assert (error.code, error.result["operation_started"], "operation" in argo.writes) == (
+        "window_closed",
+        False,
+        False,
+    )
+
+
+@pytest.mark.parametrize(("relation_", "code"), [(DESCENDANT, ""), (CHANGED, "superseded")])
+def test_by_hand_a_later_commit_is_as_good_as_ours_if_it_kept_what_was_delivered(relation_: str, code: str) -> None:
+    argo = held_back(finish("Succeeded", OTHER), revision=OTHER)
+    argo.window = {"kind": "deny", "manualSync": True}
+    ports = {"relation": lambda _ours, _other: relation_}
+    if code:
+        assert (failure(argo, ports, manual=True).code, "operation" in argo.writes) == (code, False)
+    else:
+        result = sync(argo, ports, manual=True)
+        assert (result["operation_started"], result["revision"]) == (True, OTHER)
 
 
 def test_our_operation_that_never_ends_is_stuck() -> None:
@@ -233,6 +299,12 @@ def test_a_failed_operation_is_tried_again_only_when_asked_and_once() -> None:
     once = broken()
     assert failure(once).code == "sync_failed"
     assert "operation" not in once.writes
+    later = broken()
+    assert later.app
+    later.script = [wait, finish("Succeeded", OTHER)]
+    later.app["status"]["sync"]["revision"] = later.app["status"]["operationState"]["syncResult"]["revision"] = OTHER
+    ports = {"relation": lambda _ours, _other: DESCENDANT}
+    assert sync(later, ports, retry_failed=True)["revision"] == OTHER
     twice = broken()
     error = failure(twice, retry_failed=True)
     assert (error.code, "still no" in error.cause) == ("sync_failed", True)

@@ -194,6 +194,19 @@ TABLE: list[tuple[str, dict[str, Any], Wanted, tuple[str, str]]] = [
         Wanted(OURS, operation_id="me"),
         ("failed", "other_revision"),
     ),
+    *[
+        (
+            "our operation synced a later commit: " + relation,
+            {
+                "status__operationState__operation": OWN,
+                "status__operationState__syncResult__revision": OTHER,
+                "status__sync__revision": OTHER,
+            },
+            Wanted(OURS, {OTHER: relation}, "me"),
+            outcome,
+        )
+        for relation, outcome in ((DESCENDANT, ("synced", "")), (CHANGED, ("failed", "other_revision")))
+    ],
     (
         "our operation, while the branch is further",
         {"status__operationState__operation": OWN, "status__sync": {"status": "OutOfSync", "revision": OTHER}},
