@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Mapping, Optional, Sequence
@@ -110,10 +111,11 @@ class SideLane:
             )
 
     def join(self) -> None:
-        """Wait in silence until it has ended."""
+        """Wait in silence until it has ended, and leave its exit status and its seconds to who asks for them."""
         self._turn.join()
         if self._process is not None:
-            self._process.wait()
+            with suppress(ChildProcessError):  # somebody has asked meanwhile
+                os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
 
     def wait(self) -> list[Part]:
         """Show how it goes until it has ended; return its counts, or one failure when it left none."""
