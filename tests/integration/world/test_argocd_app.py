@@ -333,9 +333,12 @@ def test_a_closed_sync_window_is_told_and_passed_by_hand_where_it_says_so(
     assert not result["operation_started"]
     assert "operation" not in world.get("-n", "argocd", "app", NAME)
     windowed(manualSync=True)
-    outcome = call(task("Sync", state="synced", revision=head, wait_timeout=60, manual=automated))
+    later = repository.commit({"other/file": head})
+    arguments = {"revision": head, "expected": expected(world, repository), "wait_timeout": 60, "manual": automated}
+    outcome = call(task("Sync", state="synced", **arguments))
     assert outcome.one("Sync")["operation_started"], outcome.text
-    assert outcome.one("Sync")["revision"] == head
+    # Under automated sync nothing else may be started than what Argo CD compares.
+    assert outcome.one("Sync")["revision"] == (later if automated else head)
 
 
 def test_a_forbidden_destination_is_told_at_once(
