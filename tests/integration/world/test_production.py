@@ -54,6 +54,14 @@ def live(shop: Shop) -> str:
     return str(shop.production.answer()["version"])
 
 
+#: Two hosts of one environment. Libraries that do not exist are refused as soon as it comes to them.
+BOTH: dict[str, Any] = {
+    "deploy_environment": "production",
+    "deploy_hosts": "shop_production,shop_staging",
+    "libraries_enabled": ["reached"],
+}
+
+
 def test_staging_verifies_digests(shop: Shop) -> None:
     outcome = shop.play("deploy_staging", deploy_release="2")
     assert outcome.status == 0, outcome.text
@@ -74,11 +82,16 @@ def test_regression_g33_g34_check_mode_of_production_changes_nothing(shop: Shop,
 
 
 def test_without_terminal_and_confirmation_it_fails_and_prints_the_command(shop: Shop, audit: AuditLog) -> None:
+    """By the playbook that installs libraries before, for two hosts of one environment: the first ends it for all."""
     before = shop.traces(but="plans")
-    outcome = shop.play("promote")
+    outcome = shop.play("deploy_all", deploy_release="2", deploy_confirmation="required", **BOTH)
     assert outcome.status != 0
     assert "NOT CONFIRMED" in summary(outcome)[0]
-    assert told_command(outcome).endswith("deploy_confirm=" + hash_of(outcome))
+    assert told_command(outcome).endswith(" -e deploy_hosts=shop_production -e deploy_confirm=" + hash_of(outcome))
+    assert BOTH["deploy_hosts"] not in told_command(outcome)
+    assert "PLAY [Install the libraries]" not in outcome.text
+    assert "[shop_staging]" not in outcome.section("slipway.gitops.deploy : Summary")
+    (_shown,) = outcome.of("slipway.gitops.deploy : Compute the plan")
     plan = json.loads((shop.folder / "plans/shop_production/plan.json").read_text(encoding="utf-8"))
     assert plan["hash"] == hash_of(outcome)
     assert shop.traces(but="plans") == before
@@ -185,11 +198,7 @@ def test_a_typed_yes_delivers(shop: Shop) -> None:
 #: Every playbook that asks: what it is given besides, and what is typed.
 ASKING: dict[str, tuple[dict[str, Any], str]] = {
     "deploy_production": ({"deploy_release": "2"}, "no"),
-    # Libraries that do not exist are refused as soon as it comes to them.
-    "deploy_all": (
-        {"deploy_environment": "production", "deploy_release": "2", "libraries_enabled": ["reached"]},
-        "YES",
-    ),
+    "deploy_all": ({"deploy_release": "2", **BOTH}, "YES"),
     "promote": ({}, "y"),
     "rollback": ({}, ""),
     "restore": ({"backup_kubeconfig": "@admin", "backup_context": ""}, "no"),
@@ -223,6 +232,8 @@ def test_declining_at_a_terminal_changes_nothing_in_any_playbook_and_is_no_failu
     assert status == 0, text
     assert text.count(": DECLINED, nothing was changed") == len(ASKING) - 1, text
     assert text.count("Declined. Nothing was restored.") == 1, text
+    told = "no library is installed, and nothing is delivered to shop_staging either"
+    assert " ".join(text.split()).count(told) == 1, text
     assert shop.traces(but="plans") == before
     assert written(audit, shop) == []
 

@@ -95,6 +95,34 @@ def test_a_misspelt_variable_of_the_delivery_stops_deploy_all_before_the_librari
     assert "PLAY [Install the libraries]" not in done.stdout
 
 
+def test_one_host_that_fails_before_the_libraries_stops_deploy_all_for_the_others(tmp_path: Path) -> None:
+    """Both at a time, and one has nothing to confirm; what was declined before in the same run does not matter."""
+    common = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+        "deploy_environments": ["one", "two"],
+        "deploy_application": "shop",
+        "deploy_image": "registry.example.com/shop",
+        "deploy_repository": "https://127.0.0.1:9/none.git",
+        "deploy_path": "shop",
+        "deploy_kubeconfig": str(tmp_path / "none"),
+    }
+    hosts = {
+        "one": {"deploy_environment": "one", "deploy_confirmation": "required"},
+        "two": {"deploy_environment": "two"},
+    }
+    groups = {"production": {"hosts": hosts}, "others": {"hosts": {"other": {}}}}
+    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"vars": common, "children": groups}}), encoding="utf-8")
+    before = {"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.set_fact": {"deploy_declined": True}}]}
+    book = [before, {"ansible.builtin.import_playbook": "slipway.gitops.deploy_all"}]
+    (tmp_path / "book.json").write_text(json.dumps(book), encoding="utf-8")
+    given = json.dumps({"deploy_release": "1", "deploy_hosts": "production", "deploy_serial": 2})
+    done = ansible("ansible-playbook", "-i", str(tmp_path / "hosts.json"), "-e", given, str(tmp_path / "book.json"))
+    assert done.returncode == 2, done.stdout
+    assert "[one]: FAILED!" in done.stdout.rpartition("Compare the cluster with the pinned one")[2], done.stdout
+    assert "PLAY [Install the libraries]" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("playbook", "given", "meant"),
     [
