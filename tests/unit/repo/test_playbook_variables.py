@@ -123,6 +123,20 @@ def test_one_host_that_fails_before_the_libraries_stops_deploy_all_for_the_other
     assert "PLAY [Install the libraries]" not in done.stdout
 
 
+def test_deploy_all_takes_the_only_environment_of_an_inventory_and_chooses_none_of_several(tmp_path: Path) -> None:
+    """A run that shows a plan, installs libraries and delivers nothing must not end as a success."""
+    only = str(tree.ROOT / "inventories/production")
+    listed = ansible("ansible-playbook", "-i", only, "--list-hosts", "slipway.gitops.deploy_all")
+    assert "shop_production" in listed.stdout.rpartition("Deliver the application")[2], listed.stdout
+    groups = {name: {"hosts": {name + "_host": {"deploy_environment": name}}} for name in ("one", "two")}
+    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"children": groups}}), encoding="utf-8")
+    given = ["-e", json.dumps({"deploy_release": "1"}), "-e", "ansible_connection=local"]
+    done = ansible("ansible-playbook", "-i", str(tmp_path / "hosts.json"), *given, "slipway.gitops.deploy_all")
+    assert done.returncode == 2, done.stdout
+    assert "Option 'deploy_environment': it is not given" in " ".join(done.stdout.split())
+    assert "PLAY [Install the libraries]" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("playbook", "given", "meant"),
     [
