@@ -29,7 +29,8 @@ def quiet(text: str) -> None:
 
 def indented(text: str) -> None:
     """Print a program's line so that it stands under the step it belongs to."""
-    say("    " + text)
+    # Ansible calls every look that has to be repeated a failure: who searches the output for one finds waiting.
+    say("    " + text.replace("FAILED - RETRYING:", "waiting:"))
 
 
 def run(
