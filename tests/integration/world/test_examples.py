@@ -58,12 +58,12 @@ def exchanged(node: Any, pairs: Exchange, key: str = "") -> Any:
 
 
 def story_setting(world: World) -> Setting:
-    """Deploy an overlay that no other test touches, next to what the world delivers."""
+    """Deploy the overlay of the shared repository that nobody else follows, next to what the world delivers."""
     away = {
         ("name", "sample"): NAME,
         ("namespace", "sample"): NAME,
-        ("path", "apps/sample/overlays/local"): "apps/sample/overlays/production",
-        ("path", "apps/sample/overlays/staging"): "apps/sample/overlays/production",
+        ("path", "apps/sample/overlays/local"): "apps/sample/overlays/local-noprobe",
+        ("path", "apps/sample/overlays/staging"): "apps/sample/overlays/local-noprobe",
         ("url", "http://127.0.0.1:30080/version"): "http://127.0.0.1:%d/version" % PORT,
         ("url", "http://127.0.0.1:30080/healthz"): "http://127.0.0.1:%d/healthz" % PORT,
         ("stable_for", 15): 3,
