@@ -80,9 +80,10 @@ class MappingEditor:
     def _remove_in_brackets(self, key: str) -> Edit:
         text, names = self._document.text, list(self.pairs)
         key_node, node = self.pairs[key]
+        comma = _TRAILING_COMMA.match(text, node.end)
+        alone = Edit(key_node.start, comma.end() if comma else node.end, "")
         if len(names) == 1:
-            comma = _TRAILING_COMMA.match(text, node.end)
-            return Edit(key_node.start, comma.end() if comma else node.end, "")
+            return alone
         index = names.index(key)
         if index == 0:
             return self._remove_first(key)
@@ -90,7 +91,7 @@ class MappingEditor:
         if "#" not in text[before : key_node.start]:
             return Edit(before, node.end, "")
         # The comment before it stays, and with it the comma.
-        return self._remove_first(key) if index + 1 < len(names) else Edit(key_node.start, node.end, "")
+        return self._remove_first(key) if index + 1 < len(names) else alone
 
     def _remove_first(self, key: str) -> Edit:
         """Return the edit after which what follows has moved up to the dash or bracket."""

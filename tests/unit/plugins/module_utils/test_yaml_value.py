@@ -171,6 +171,8 @@ EDITS = [
      "l:\n-\n  # about b\n  b: 2\n"),
     ("absent in brackets, after a comment", "m: {a: 1, # about a\n  b: 2}\n", Wish("m.b", is_present=False),
      "m: {a: 1, # about a\n  }\n"),
+    ("absent in brackets, between a comment and a comma", "m: {a: 1, # about a\n  b: 2,}\n",
+     Wish("m.b", is_present=False), "m: {a: 1, # about a\n  }\n"),
     ("absent in brackets, between comments", "m: {a: 1, # about a\n  b: 2, # about b\n  c: 3}\n",
      Wish("m.b", is_present=False), "m: {a: 1, # about a\n  c: 3}\n"),
     ("absent in brackets, before a comment", "m: {a: 1,\n  # about b\n  b: 2}\n", Wish("m.a", is_present=False),
