@@ -90,6 +90,8 @@ def append_entries(document: Document, states: Sequence[Mapping[str, Optional[st
         style = quote_of_json(document)
         text = "".join(", {%s}" % ", ".join(_lines(state, quote, True, style)) for state in states)
         return [Edit(entries[-1].end, entries[-1].end, text)]
+    if pair is None and document.root.get("<<") is not None:
+        raise DocumentError("the images list has to be added by hand: the file has keys merged from an alias")
     if document.root.flow:
         raise DocumentError("the images list has to be added by hand: the file is written in brackets")
     if entries:

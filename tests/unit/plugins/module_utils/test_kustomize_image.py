@@ -514,6 +514,7 @@ NOT_CREATED = [
     ("list is shared", "images: &m\n- name: a\nfoo: *m\n", "shared through the anchor &m"),
     ("top is shared", "&r\nresources: [*r]\nimages:\n- name: a\n", "no anchor before it"),
     ("comment before the list", "images: # c\n  []\n", "a comment stands between"),
+    ("list may be merged", "x: &e {images: [{name: a}]}\n<<: *e\n", "merged from an alias"),
     ("list is written in brackets", '{"resources": []}', "written in brackets"),
 ]
 
