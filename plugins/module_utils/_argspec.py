@@ -111,6 +111,7 @@ VALUE_EDIT: Spec = {
         "options": {
             "key": {"type": "str", "required": True, "no_log": False},
             "value": {"type": "raw"},
+            "plain": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "create": {"type": "bool", "default": False},
         },

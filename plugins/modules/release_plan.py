@@ -92,6 +92,10 @@ options:
       value:
         description: Text, whole number or boolean.
         type: raw
+      plain:
+        description: Write the text without quotes. With O(kind=rollback) only.
+        type: bool
+        default: false
       state:
         description: Whether the key shall be there.
         type: str

@@ -66,8 +66,16 @@ options:
         description:
           - The value, which is text, a whole number or a boolean. A number with a fraction is refused, since it may no
             longer be what was typed.
-          - Null is taken with O(kind=rollback) only, to restore a recorded state.
+          - Null, text of several lines and numbers of any size are taken with O(kind=rollback) only, to restore a recorded
+            state.
         type: raw
+      plain:
+        description:
+          - Write the text O(values[].value) without quotes, although readers of YAML disagree about it or take it for
+            something else, such as V(yes) or V(0.75). It is part of a recorded state, and taken with O(kind=rollback)
+            only.
+        type: bool
+        default: false
       state:
         description: With V(absent) the key is removed with its line.
         type: str
@@ -173,7 +181,8 @@ commit:
 before:
   description:
     - Each value as it was, in the order asked for. A key that was not there has C(state=absent).
-    - Values that readers of YAML disagree about, such as an unquoted V(1.10), are returned as the text that stands there.
+    - Values that readers of YAML disagree about, such as an unquoted V(1.10), are returned as the text that stands there, with
+      C(plain=true).
   returned: success
   type: list
   elements: dict

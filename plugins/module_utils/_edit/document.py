@@ -35,19 +35,6 @@ BOM = "\ufeff"
 # Every line end that YAML 1.1 knows; "\r\n" first, so that it counts as one.
 _LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
-# Plain text that some YAML reader takes for null, a boolean, a number or a date. Readers
-# differ (YAML 1.1 and 1.2, PyYAML and Go), so this is the union of all of them.
-_NOT_A_STRING = re.compile(
-    r"""(?ix)
-    ~ | null | y | n | yes | no | on | off | true | false | = | <<
-    | [-+]?0b[01_]+ | [-+]?0o[0-7_]+ | [-+]?0x[0-9a-f_]+
-    | [-+]?[0-9][0-9_]*(?::[0-5]?[0-9])*(?:\.[0-9_]*)?(?:e[-+]?[0-9_]+)?
-    | [-+]?\.[0-9_]+(?:e[-+]?[0-9_]+)?
-    | [-+]?\.(?:inf|nan)
-    | [0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:t.*)?
-    """
-)
-
 
 class DocumentError(ValueError):
     """The text is not a document that can be edited safely; says where and why."""
@@ -110,14 +97,19 @@ class Document:
 
     def line_start(self, index: int) -> int:
         """Return the position of the first character of the line that holds ``index``."""
+        index = self._line_end_begin(index)
         while index > 0 and not _LINE_END.match(self.text[index - 1]):
             index -= 1
         return index
 
     def line_end(self, index: int) -> int:
         """Return the position of the line end (or of the end of the text) at or after ``index``."""
-        found = _LINE_END.search(self.text, index)
+        found = _LINE_END.search(self.text, self._line_end_begin(index))
         return found.start() if found else len(self.text)
+
+    def _line_end_begin(self, index: int) -> int:
+        """Return ``index``, or the one before it between the two characters of one line end."""
+        return index - 1 if index and self.text[index - 1 : index + 1] == "\r\n" else index
 
     def next_line(self, index: int) -> int:
         """Return the position after the line end at or after ``index``."""
@@ -143,6 +135,14 @@ class Document:
             parts += (self.text[position : edit.start], edit.text)
             position = edit.end
         return "".join(parts) + self.text[position:]
+
+    def edited(self, edits: Iterable[Edit]) -> Document:
+        """Return the document with all edits made. Raises DocumentError when they cannot be made safely."""
+        changed = self.apply(edits)
+        try:
+            return parse(changed)
+        except DocumentError as error:
+            raise DocumentError("this edit cannot be made safely here (%s); edit this file by hand" % error) from error
 
 
 def decode(data: bytes) -> tuple[str, str]:
@@ -174,11 +174,6 @@ def parse(text: str) -> Document:
     except (UnicodeEncodeError, RecursionError) as exc:
         raise DocumentError("it is not valid YAML: %s" % type(exc).__name__) from exc
     return builder.document()
-
-
-def reads_as_string(plain: str) -> bool:
-    """Tell whether every YAML reader takes this plain (unquoted) text for a string."""
-    return bool(plain) and _NOT_A_STRING.fullmatch(plain) is None
 
 
 def outline(node: Node) -> Outline:

@@ -14,16 +14,21 @@ import re
 from dataclasses import dataclass
 from typing import Iterator, Optional, Union
 
-from .document import Document, DocumentError, Edit, Node, reads_as_string
+from .document import Document, DocumentError, Edit, Node
+from .plain import reads_as_string
 
 Scalar = Union[str, int, bool, None]
 
 STR = "tag:yaml.org,2002:str"
-_PROPERTIES = re.compile(r"(?:[!&]\S*[ \t]+)*")
+_PROPERTIES = re.compile(r"(?:[!&]\S*(?:\s+|$))*")
 # Text without any character that means something in YAML, wherever it stands.
 _PLAIN = re.compile(r"[A-Za-z0-9_/](?:[A-Za-z0-9_./@+-]|:(?=[A-Za-z0-9_/])| (?=[A-Za-z0-9_/]))*")
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 _CONSTANTS: dict[str, Scalar] = {"true": True, "false": False, "null": None, "~": None, "": None}
+
+
+class Plain(str):
+    """Text that stands without quotes, although readers of YAML disagree about what it means."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,15 @@ class Manner:
 
 def write_string(value: str, style: str, quote: str, in_flow: bool) -> str:
     """Return ``value`` as YAML: in its style, else plain if that is safe, else in ``quote``."""
+    if isinstance(value, Plain):
+        return str(value)
     is_plain = not style and reads_as_string(value) and _PLAIN.fullmatch(value) is not None
     if is_plain and not (in_flow and ":" in value):
         return value
-    if (style or quote) == "'":
+    if (style or quote) == "'" and value.isprintable():
         return "'%s'" % value.replace("'", "''")
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(char if char.isprintable() else "\\U%08x" % ord(char) for char in text)
 
 
 def write(value: Scalar, style: str, quote: str, in_flow: bool) -> str:
@@ -71,7 +79,7 @@ def is_null(node: Node) -> bool:
 def read(node: Node) -> Scalar:
     """Return what a scalar means.
 
-    What readers disagree about (``yes``, ``0123``, ``1e5``, ``1.10``, dates) is its text.
+    What readers disagree about (``yes``, ``0123``, ``1e5``, ``1.10``, dates) is its text, as :class:`Plain`.
     """
     if node.style or node.tag is not None:
         return str(node.value)
@@ -79,12 +87,9 @@ def read(node: Node) -> Scalar:
     lowered = text.lower()
     if lowered in _CONSTANTS and text in (lowered, lowered.upper(), lowered.capitalize()):
         return _CONSTANTS[lowered]
-    return int(text) if _WHOLE.fullmatch(text) else text
-
-
-def is_settled(node: Node) -> bool:
-    """Tell whether every reader takes a scalar for what :func:`read` returns."""
-    return not isinstance(read(node), str) or is_string(node)
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    return text if reads_as_string(text) else Plain(text)
 
 
 def refuse_shared(document: Document, node: Node, label: str) -> None:
@@ -105,16 +110,21 @@ def replace(document: Document, node: Node, value: Scalar, manner: Manner) -> Ed
         raise DocumentError("%s on line %d is %s" % (manner.label, document.line_number(node.start), kind))
     if node.start == node.end:
         return _fill(document, node, value, manner)
+    text = write(value, node.style or quote_of_json(document), manner.quote, manner.in_flow)
     skipped = _PROPERTIES.match(document.text, node.start, node.end)
     start = skipped.end() if skipped else node.start
-    return Edit(start, node.end, write(value, node.style, manner.quote, manner.in_flow))
+    if document.text[start : start + 1] == "#" and start < node.end:
+        spot = (manner.label, document.line_number(node.start))
+        raise DocumentError("%s on line %d has a comment before its value; edit it by hand" % spot)
+    # An anchor may be all that stands there.
+    return Edit(start, node.end, " " + text if node.start < start and not document.text[start - 1].isspace() else text)
 
 
 def _fill(document: Document, node: Node, value: Scalar, manner: Manner) -> Edit:
     """Write a value where there is none, using one space that may already stand there."""
-    text = write(value, manner.style, manner.quote, manner.in_flow)
+    text = write(value, manner.style or quote_of_json(document), manner.quote, manner.in_flow)
     at = node.start
-    if document.text[at - 1 : at] != ":":
+    if document.text[at - 1 : at] not in (":", "-"):
         return Edit(at, at, text)
     if document.text[at : at + 1] != " ":
         return Edit(at, at, " " + text)
@@ -125,6 +135,12 @@ def _fill(document: Document, node: Node, value: Scalar, manner: Manner) -> Edit
 def quote_used(node: Optional[Node]) -> str:
     """Return the quote character that values inside ``node`` use first, or nothing."""
     return next((value.style for value in _values(node) if value.style in ("'", '"')), "") if node else ""
+
+
+def quote_of_json(document: Document) -> str:
+    """Return the quote of all text in a file that is written as JSON, nothing for any other file."""
+    top = document.root
+    return '"' if top.flow and top.value and top.value[0][0].style == '"' else ""
 
 
 def _values(node: Node) -> Iterator[Node]:

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Mapping, Optional, Sequence
 
-from .._edit.document import Document, DocumentError, Edit, Node, decode, outline, parse
-from .._edit.scalar import is_string
+from .._edit.document import Document, DocumentError, Node, decode, outline, parse
+from .._edit.scalar import is_null, is_string
 from .._edit.subject import Outcome
 from .._errors import InvalidInput
-from .style import EntryEditor, append_entries
+from .style import EntryEditor, append_entries, preferred_quote
 
 FIELDS = ("newName", "newTag", "digest")
 State = dict[str, Optional[str]]
@@ -119,27 +119,36 @@ def set_images(data: bytes, wanted: Sequence[Wish]) -> Outcome:
     places = [_place(document, images, wish) for wish in wanted]
     before = [_state(node) if node else _unset(wish.name) for wish, node in zip(wanted, places)]
     after = [wish.target(now) for wish, now in zip(wanted, before)]
-    edits: list[Edit] = []
-    created: list[State] = []
-    for node, state in zip(places, after):
-        if node is None:
-            created.append(state)
-        else:
-            edits += EntryEditor(document, images, node).edits(state)
-    if created:
-        edits += append_entries(document, created)
-    if not edits:
+    created = [state for node, state in zip(places, after) if node is None]
+    numbers = {id(node): number for number, node in enumerate(images)}
+    wanted_states = {numbers[id(node)]: state for node, state in zip(places, after) if node is not None}
+    edited = _edited(document, wanted_states, created)
+    if edited is document:
         return Outcome(data, before, after)
-    changed = document.apply(edits)
-    by_place = {id(node): state for node, state in zip(places, after) if node is not None}
-    _verify(document, parse(changed), by_place, created)
-    return Outcome((bom + changed).encode("utf-8"), before, after)
+    _verify(document, edited, wanted_states, created)
+    return Outcome((bom + edited.text).encode("utf-8"), before, after)
+
+
+def _edited(document: Document, wanted: Mapping[int, State], created: Sequence[State]) -> Document:
+    """Return the document with entries, named by their position, in the wanted states, and with those to add.
+
+    An entry loses one key at a time, since a key may have moved up to where another one was.
+    """
+    for _turn in FIELDS:
+        images = _images(document)
+        quote = preferred_quote(images)
+        plans = [EntryEditor(document, quote, images[number]).edits(state) for number, state in wanted.items()]
+        edits = [edit for plan in plans for edit in plan]
+        document = document.edited(edits) if edits else document
+        if not edits:
+            break
+    return document.edited(append_entries(document, created)) if created else document
 
 
 def _images(document: Document) -> list[Node]:
     """Return the entries of the list ``images``; none when it is absent or null."""
     node = document.root.get("images")
-    if node is None or (node.kind == "scalar" and node.style == "" and node.value in ("", "~", "null")):
+    if node is None or (node.kind == "scalar" and is_null(node)):
         return []
     if node.kind != "seq":
         raise DocumentError("images is not a list (line %d)" % document.line_number(node.start))
@@ -156,16 +165,13 @@ def _place(document: Document, images: list[Node], wish: Wish) -> Optional[Node]
     if len(named) > 1:
         lines = ", ".join(str(document.line_number(entry.start)) for entry in named)
         raise ImageError("image '%s' occurs more than once (lines %s)" % (wish.name, lines))
-    if not named:
-        if wish.create:
-            return None
+    if not named and not wish.create:
         known = ", ".join(sorted(name for name in map(_name, images) if name)) or "none"
         raise ImageError("image '%s' is not in it; its images: %s" % (wish.name, known))
-    holders = (document.root, document.root.get("images"), named[0])
-    for node in holders:
+    for node in (document.root, document.root.get("images"), *named):
         if node is not None and node.anchor in document.aliased:
             raise ImageError("image '%s' is shared through the anchor &%s" % (wish.name, node.anchor))
-    return named[0]
+    return named[0] if named else None
 
 
 def _name(entry: Node) -> Optional[str]:
@@ -184,8 +190,7 @@ def _state(entry: Node) -> State:
         node = entry.get(field)
         if node is not None and node.kind != "scalar":
             raise ImageError("%s of image '%s' is not a plain value (alias, list or mapping)" % (field, state["name"]))
-        is_null = node is None or node.value == "" or (node.style == "" and node.value in ("~", "null"))
-        state[field] = None if node is None or is_null else node.value
+        state[field] = None if node is None or node.value == "" or is_null(node) else node.value
     return state
 
 
@@ -194,8 +199,9 @@ def _verify(old: Document, new: Document, wanted: Mapping[int, State], created: 
     others = [_other_keys(document.root, "images") for document in (old, new)]
     old_entries, new_entries = _images(old), _images(new)
     sound = others[0] == others[1] and len(new_entries) == len(old_entries) + len(created)
-    for before, after in zip(old_entries, new_entries):
-        state = wanted.get(id(before))
+    sound = sound and old.aliased == new.aliased
+    for number, (before, after) in enumerate(zip(old_entries, new_entries)):
+        state = wanted.get(number)
         if state is None:
             sound = sound and outline(before) == outline(after)
         else:

@@ -13,7 +13,7 @@ from typing import Mapping, Optional, Sequence
 
 from .._edit.document import Document, DocumentError, Edit, Node
 from .._edit.mapping import MappingEditor, content_end
-from .._edit.scalar import Manner, is_null, is_string, quote_used, refuse_shared, replace, write_string
+from .._edit.scalar import Manner, is_null, is_string, quote_of_json, quote_used, refuse_shared, replace, write_string
 
 KEYS = ("name", "newName", "newTag", "digest")
 _DASH = re.compile(r" *-[ \t]+")
@@ -27,15 +27,15 @@ def preferred_quote(images: Sequence[Node]) -> str:
 class EntryEditor:
     """Plans the edits that bring one entry of ``images`` to a state."""
 
-    def __init__(self, document: Document, images: Sequence[Node], entry: Node) -> None:
+    def __init__(self, document: Document, quote: str, entry: Node) -> None:
         self._document = document
         self._entry = entry
-        self._quote = preferred_quote(images)
-        self._mapping = MappingEditor(document, entry, self._quote)
+        self._quote = quote
+        self._mapping = MappingEditor(document, entry, quote)
         self._pairs = self._mapping.pairs
 
     def edits(self, state: Mapping[str, Optional[str]]) -> list[Edit]:
-        """Return the edits for a state; an empty list when the entry already has it."""
+        """Return the edits for a state, with one removal at most; an empty list when the entry already has it."""
         dropped = [key for key in KEYS[1:] if state[key] is None and self._has_value(key)]
         missing = [key for key in KEYS[1:] if state[key] is not None and key not in self._pairs]
         edits: list[Edit] = []
@@ -48,7 +48,7 @@ class EntryEditor:
             value = state[key]
             if value is not None and key in self._pairs:
                 edits += self._replace(key, value)
-        edits += [self._mapping.remove(key) for key in dropped]
+        edits += [self._mapping.remove(key) for key in dropped[:1]]
         edits += [self._insert(key, str(state[key]), dropped) for key in missing]
         return edits
 
@@ -87,8 +87,11 @@ def append_entries(document: Document, states: Sequence[Mapping[str, Optional[st
     entries: list[Node] = pair[1].value if pair and pair[1].kind == "seq" else []
     quote = preferred_quote(entries)
     if pair and pair[1].flow and entries:
-        text = "".join(", {%s}" % ", ".join(_lines(state, quote, True)) for state in states)
+        style = quote_of_json(document)
+        text = "".join(", {%s}" % ", ".join(_lines(state, quote, True, style)) for state in states)
         return [Edit(entries[-1].end, entries[-1].end, text)]
+    if pair is None and document.root.get("<<") is not None:
+        raise DocumentError("the images list has to be added by hand: the file has keys merged from an alias")
     if document.root.flow:
         raise DocumentError("the images list has to be added by hand: the file is written in brackets")
     if entries:
@@ -96,9 +99,9 @@ def append_entries(document: Document, states: Sequence[Mapping[str, Optional[st
     return [_first_entries(document, pair, states, quote)]
 
 
-def _lines(state: Mapping[str, Optional[str]], quote: str, in_flow: bool) -> list[str]:
+def _lines(state: Mapping[str, Optional[str]], quote: str, in_flow: bool, style: str = "") -> list[str]:
     return [
-        "%s: %s" % (key, write_string(value, "", quote, in_flow))
+        "%s: %s" % (write_string(key, style, quote, in_flow), write_string(value, style, quote, in_flow))
         for key, value in ((key, state[key]) for key in KEYS)
         if value is not None
     ]
@@ -129,13 +132,19 @@ def _after_last(
 def _first_entries(
     document: Document, pair: Optional[tuple[Node, Node]], states: Sequence[Mapping[str, Optional[str]]], quote: str
 ) -> Edit:
-    lists = [value for _key, value in document.root.value if value.kind == "seq" and not value.flow and value.value]
+    lists = [
+        value
+        for _key, value in document.root.value
+        if value.kind == "seq" and not value.flow and value.value and not value.anchor
+    ]
     column = lists[0].start - document.line_start(lists[0].start) if lists else 0
     root_column = document.root.start - document.line_start(document.root.start)
     eol = document.eol(document.root.start)
     text = ":" + _block(states, " " * column + "- ", eol, quote)
     if pair:
         colon = document.text.index(":", pair[0].end)
+        if "#" in document.text[colon : pair[1].start]:
+            raise DocumentError("the entry has to be added by hand: a comment stands between images and its value")
         return Edit(pair[0].end, max(colon + 1, pair[1].end), text)
     text = " " * root_column + "images" + text
     ends_line = document.line_start(document.end) == document.end

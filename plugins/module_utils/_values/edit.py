@@ -15,7 +15,7 @@ from typing import Any, Collection, Optional, Sequence
 
 from .._edit.document import Document, DocumentError, Edit, Node, decode, outline, parse
 from .._edit.mapping import MappingEditor
-from .._edit.scalar import STR, Manner, Scalar, is_null, is_settled, quote_used, read, replace
+from .._edit.scalar import STR, Manner, Plain, Scalar, is_null, quote_used, read, replace
 from .._edit.subject import Outcome
 from .keys import Place, format_key, parse_key
 
@@ -72,9 +72,10 @@ def set_values(data: bytes, wanted: Sequence[Wish]) -> Outcome:
     before = [_seen(wish.key, _find(document, wish)) for wish in wanted]
     after = [wish.state for wish in wanted]
     edited = document
-    for wish in wanted:  # one after another, since a key may come where another one goes
+    # One after another, since a key may come where another one goes, the new ones before the old ones go.
+    for wish in sorted(wanted, key=lambda wish: not wish.is_present):
         edits = _planned(edited, wish)
-        edited = parse(edited.apply(edits)) if edits else edited
+        edited = edited.edited(edits) if edits else edited
     if edited is document:
         return Outcome(data, before, after)
     _verify(document, edited, wanted)
@@ -90,7 +91,8 @@ def look_up(data: bytes, key: str) -> Optional[dict[str, Any]]:
 
 
 def _state(key: str, value: Scalar, is_present: bool) -> dict[str, Any]:
-    return {"key": key, "value": value, "state": PRESENT if is_present else ABSENT}
+    state = {"key": key, "value": value, "state": PRESENT if is_present else ABSENT}
+    return {**state, "value": str(value), "plain": True} if isinstance(value, Plain) else state
 
 
 def _seen(key: str, spot: Optional[_Spot]) -> dict[str, Any]:
@@ -107,6 +109,7 @@ def _find(document: Document, wish: Wish) -> Optional[_Spot]:
         child = _child(node, part, here)
         is_last = depth == len(place) - 1
         if child is None:
+            _refuse_merged(document, node, wish, here)
             if not wish.is_present:
                 return _Spot(node, None) if is_last else None
             if is_last and wish.create and isinstance(part, str):
@@ -140,6 +143,13 @@ def _refuse_hidden(document: Document, node: Node, here: str) -> None:
     else:
         return
     raise ValueProblem("%s on line %d is %s" % (here, document.line_number(node.start), cause))
+
+
+def _refuse_merged(document: Document, node: Node, wish: Wish, here: str) -> None:
+    """Refuse to tell a key absent, or to add it, where it may come from an alias."""
+    if node.kind == "map" and node.get("<<") is not None and (wish.create or not wish.is_present):
+        cause = "%s on line %d has keys merged from an alias" % (here, document.line_number(node.start))
+        raise ValueProblem("%s, so that '%s' is neither added nor taken for absent" % (cause, wish.key))
 
 
 def _refuse_containers(document: Document, node: Node, key: str) -> None:
@@ -191,7 +201,7 @@ def _holds(node: Node, value: Scalar) -> bool:
     if value is None:
         return is_null(node)
     found = read(node)
-    return type(found) is type(value) and found == value and is_settled(node)
+    return type(found) is type(value) and found == value
 
 
 def _verify(old: Document, new: Document, wanted: Sequence[Wish]) -> None:

@@ -10,7 +10,8 @@ from typing import Any, Mapping, Sequence
 
 from .._edit.commit import FENCE_FOLDER
 from .._edit.document import DocumentError
-from .._edit.scalar import Scalar
+from .._edit.plain import reads_as_string
+from .._edit.scalar import Plain, Scalar
 from .._edit.subject import Outcome, State
 from .._errors import InvalidInput
 from .._gitref import check_path
@@ -75,7 +76,8 @@ def values_file(params: Mapping[str, Any]) -> ValuesFile:
 def wishes(values: Sequence[Mapping[str, Any]], deny: Sequence[str], is_rollback: bool = False) -> list[Wish]:
     """Check the option ``values`` and return it as wishes.
 
-    A rollback also takes null, which a recorded state can hold, and adds keys that are gone.
+    A rollback also takes whatever else a recorded state can hold (null, ``plain`` text, long text,
+    large numbers), and adds keys that are gone.
 
     Raises InvalidInput for an empty list, a key that is no key path or given twice, a value
     that is no text, whole number or boolean, and a denied one.
@@ -105,29 +107,39 @@ def _wish(item: Mapping[str, Any], where: str, is_rollback: bool) -> Wish:
         raise InvalidInput(where + ".key", "%r: %s" % (key[:300], error), hint) from error
     is_present = (item.get("state") or PRESENT) == PRESENT
     value = item.get("value")
+    is_plain = bool(item.get("plain"))
+    if is_plain and not (is_rollback and is_present and _is_unsettled(value)):
+        cause = "it is only for a rollback, and for text that readers of YAML take for something else"
+        raise InvalidInput(where + ".plain", cause, "Leave it out.")
     if not is_present:
         if value is not None:
             raise InvalidInput(where + ".value", "a key that shall be absent has no value")
         return Wish(key, is_present=False)
     if value is None and not is_rollback:
         raise InvalidInput(where + ".value", "there is none", "Give one, or 'state: %s'." % ABSENT)
-    return Wish(key, _scalar(value, where + ".value"), create=is_rollback or bool(item.get("create")))
+    checked = Plain(value) if is_plain else _scalar(value, where + ".value", is_rollback)
+    return Wish(key, checked, create=is_rollback or bool(item.get("create")))
 
 
-def _scalar(value: Any, option: str) -> Scalar:
-    """Return a value as plain text, whole number, boolean or null, or raise InvalidInput."""
+def _is_unsettled(value: Any) -> bool:
+    """Tell whether a value is text that means something else, to some reader, without quotes."""
+    return isinstance(value, str) and value != "" and not reads_as_string(value)
+
+
+def _scalar(value: Any, option: str, is_rollback: bool) -> Scalar:
+    """Return a value as text, whole number, boolean or null, or raise InvalidInput."""
     if isinstance(value, float):
         cause = "%r is a number with a fraction, which may not be what was typed (1.10 becomes 1.1)" % value
         raise InvalidInput(option, cause, "Write it in quotes.")
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        if abs(value) >= _MAX_NUMBER:
+        if abs(value) >= _MAX_NUMBER and not is_rollback:
             raise InvalidInput(option, "%d digits are more than readers keep" % len(str(value)), "Write it in quotes.")
         return int(value)
     if not isinstance(value, str):
         raise InvalidInput(option, "it is a %s, not a single value" % type(value).__name__)
-    if len(value) > _MAX_TEXT or not value.isprintable():
+    if not is_rollback and (len(value) > _MAX_TEXT or not value.isprintable()):
         raise InvalidInput(option, "it is not one line of at most %d printable characters" % _MAX_TEXT)
     return str(value)
 

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.slipway.gitops.plugins.module_utils._edit import document
-from ansible_collections.slipway.gitops.plugins.module_utils._edit.document import DocumentError, reads_as_string
+from ansible_collections.slipway.gitops.plugins.module_utils._edit.document import DocumentError
+from ansible_collections.slipway.gitops.plugins.module_utils._edit.plain import reads_as_string
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import InvalidInput
 from ansible_collections.slipway.gitops.plugins.module_utils._kustomize import image
 from ansible_collections.slipway.gitops.plugins.module_utils._kustomize.image import (
@@ -297,6 +298,108 @@ EDITS = [
         "resources:\n- x\nimages:\n- name: c\n  newTag: v1\n...\n",
     ),
     ("create when it exists", BASE, Wish("app", new_tag="v2", create=True), BASE.replace("v1", "v2")),
+    (
+        "create, crlf",
+        "images:\r\n- name: a\r\n- name: b\r\n",
+        Wish("c", new_tag="v1", create=True),
+        "images:\r\n- name: a\r\n- name: b\r\n- name: c\r\n  newTag: v1\r\n",
+    ),
+    (
+        "create, crlf and blank lines between",
+        "images:\r\n- name: a\r\n\r\n- name: b\r\n",
+        Wish("c", new_tag="v1", create=True),
+        "images:\r\n- name: a\r\n\r\n- name: b\r\n\r\n- name: c\r\n  newTag: v1\r\n",
+    ),
+    (
+        "create, crlf after a block text",
+        "images:\r\n- name: a\r\n  note: |\r\n    x\r\nresources:\r\n- y\r\n",
+        Wish("c", new_tag="v1", create=True),
+        "images:\r\n- name: a\r\n  note: |\r\n    x\r\n- name: c\r\n  newTag: v1\r\nresources:\r\n- y\r\n",
+    ),
+    (
+        "create, list is Null",
+        "images: Null\n",
+        Wish("c", new_tag="v1", create=True),
+        "images:\n- name: c\n  newTag: v1\n",
+    ),
+    (
+        "create, another list has an anchor",
+        "resources: &r\n- x\n",
+        Wish("c", new_tag="v1", create=True),
+        "resources: &r\n- x\nimages:\n- name: c\n  newTag: v1\n",
+    ),
+    (
+        "create, json",
+        '{"images": [{"name": "b"}]}\n',
+        Wish("c", new_tag="v1", create=True),
+        '{"images": [{"name": "b"}, {"name": "c", "newTag": "v1"}]}\n',
+    ),
+    (
+        "json, a number",
+        '{"images":[{"name":"app","newTag":1}]}',
+        Wish("app", new_tag="v2"),
+        '{"images":[{"name":"app","newTag":"v2"}]}',
+    ),
+    (
+        "Null is no tag",
+        "images:\n- name: app\n  newTag: Null\n",
+        Wish("app", digest=DIGEST),
+        "images:\n- name: app\n  newTag: Null\n  digest: %s\n" % DIGEST,
+    ),
+    (
+        "Null filled",
+        "images:\n- name: app\n  newTag: Null\n",
+        Wish("app", new_tag="v1"),
+        "images:\n- name: app\n  newTag: v1\n",
+    ),
+    (
+        "exact, the first two",
+        "images:\n- newTag: v1\n  newName: x\n  name: app\n",
+        Wish("app", exact=True),
+        "images:\n- name: app\n",
+    ),
+    (
+        "exact, the first two in brackets",
+        "images: [{newTag: v1, newName: x, name: app}]\n",
+        Wish("app", exact=True),
+        "images: [{name: app}]\n",
+    ),
+    (
+        "exact, the last two without line end",
+        "images:\n- name: app\n  newName: x\n  newTag: v1",
+        Wish("app", exact=True),
+        "images:\n- name: app",
+    ),
+    (
+        "exact, a comma at the end",
+        "images: [{newTag: v1, name: app,},]\n",
+        Wish("app", exact=True),
+        "images: [{name: app,},]\n",
+    ),
+    (
+        "exact, a comment after the first",
+        "images:\n- newTag: v1 # c\n  # about the name\n  name: app\n",
+        Wish("app", exact=True),
+        "images:\n-\n  # about the name\n  name: app\n",
+    ),
+    (
+        "exact, a comment between the first two",
+        "images:\n- newTag: v1\n  # about it\n  newName: x\n  name: app\n",
+        Wish("app", exact=True),
+        "images:\n-\n  # about it\n  name: app\n",
+    ),
+    (
+        "exact, comments in brackets",
+        "images: [{name: app, # about it\n  newName: x, # more\n  newTag: v1}]\n",
+        Wish("app", new_tag="v1", exact=True),
+        "images: [{name: app, # about it\n  newTag: v1}]\n",
+    ),
+    (
+        "anchor before the line",
+        "images:\n- name: app\n  newTag: &t\n    v1\n",
+        Wish("app", new_tag="v2"),
+        "images:\n- name: app\n  newTag: &t\n    v2\n",
+    ),
 ]
 
 
@@ -330,6 +433,10 @@ def test_tabs_before_comments_are_kept():
         "017",
         "1.",
         "12e03",
+        "0_b1",
+        "0_x1F",
+        "0_o7",
+        "0e_1",
     ],
 )
 def test_a_tag_that_looks_like_something_else_stays_a_string(tag, loader):
@@ -362,6 +469,9 @@ REFUSED = [
     ("value is shared", "images:\n- name: app\n  newTag: &t v1\nx: *t\n", "shared through an anchor"),
     ("entry is shared", "images:\n- &e\n  name: app\n  newTag: v1\nx: *e\n", "shared through the anchor &e"),
     ("list is shared", "images: &l\n- name: app\nx: *l\n", "shared through the anchor &l"),
+    ("key with a question mark", "images:\n- name: app\n  newTag: v1\n  ? digest\n  : sha256:0\n", "written with '?'"),
+    ("first key with a question mark", "images:\n- ? name\n  : app\n", "written with '?'"),
+    ("comment before the value", "images:\n- name: app\n  newTag: &t # c\n    v1\n", "a comment before its value"),
     ("value is a block", "images:\n- name: app\n  newTag: >-\n    v1\n", "is a block text"),
     ("value is tagged", "images:\n- name: app\n  newTag: !custom v1\n", "is tagged !custom"),
     ("python tag", "images:\n- name: app\n  newTag: !!python/object/apply:os.system [x]\n", "not a plain value"),
@@ -398,6 +508,28 @@ def test_ten_mebibytes_and_foreign_encodings_are_refused():
 def test_an_absent_image_is_an_error_of_the_wish_and_not_of_the_file():
     with pytest.raises(ImageError):
         edit(BASE, Wish("other", new_tag="v2"))
+
+
+NOT_CREATED = [
+    ("list is shared", "images: &m\n- name: a\nfoo: *m\n", "shared through the anchor &m"),
+    ("top is shared", "&r\nresources: [*r]\nimages:\n- name: a\n", "no anchor before it"),
+    ("comment before the list", "images: # c\n  []\n", "a comment stands between"),
+    ("list may be merged", "x: &e {images: [{name: a}]}\n<<: *e\n", "merged from an alias"),
+    ("list is written in brackets", '{"resources": []}', "written in brackets"),
+]
+
+
+@pytest.mark.parametrize(("text", "reason"), [case[1:] for case in NOT_CREATED], ids=[case[0] for case in NOT_CREATED])
+def test_an_entry_is_not_added_where_it_would_change_more(text, reason, loader):
+    with pytest.raises(DocumentError) as caught:
+        edit(text, Wish("c", new_tag="v1", create=True))
+    assert reason in str(caught.value)
+
+
+def test_an_entry_is_added_after_one_that_loses_its_last_line():
+    text = "images:\n- name: a\n  newTag: v1\n"
+    after = edit(text, Wish("a", exact=True), Wish("b", new_tag="v1", create=True))
+    assert after == "images:\n- name: a\n- name: b\n  newTag: v1\n"
 
 
 def test_many_images_are_one_edit_and_the_states_are_complete():

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.slipway.gitops.plugins.module_utils._edit import document
-from ansible_collections.slipway.gitops.plugins.module_utils._edit.document import DocumentError, reads_as_string
+from ansible_collections.slipway.gitops.plugins.module_utils._edit.document import DocumentError
+from ansible_collections.slipway.gitops.plugins.module_utils._edit.plain import reads_as_string
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import InvalidInput
 from ansible_collections.slipway.gitops.plugins.module_utils._values import edit as editor
 from ansible_collections.slipway.gitops.plugins.module_utils._values.edit import (
@@ -128,6 +129,9 @@ EDITS = [
     ("emoji before it", "# \U0001f680\na: v1\n", Wish("a", "v2"), "# \U0001f680\na: v2\n"),
     ("start and end marks", "---\na: v1\n...\n", Wish("a", "v2"), "---\na: v2\n...\n"),
     ("unused anchor", "a: &t v1\n", Wish("a", "v2"), "a: &t v2\n"),
+    ("unused anchor before the line", "a: &x\n  v1\n", Wish("a", "v2"), "a: &x\n  v2\n"),
+    ("unused anchor of nothing", "a: &x\nb: 1\n", Wish("a", "v2"), "a: &x v2\nb: 1\n"),
+    ("nothing in a list", "args:\n-\n- b\n", Wish("args[0]", "v2"), "args:\n- v2\n- b\n"),
     ("explicit string", "a: !!str 1.9\n", Wish("a", "1.10"), 'a: !!str "1.10"\n'),
     ("alias elsewhere", "x: &x {y: 1}\nz: *x\na: v1\n", Wish("a", "v2"), "x: &x {y: 1}\nz: *x\na: v2\n"),
     ("block text that has it already", "a: |-\n  v1\n", Wish("a", "v1"), "a: |-\n  v1\n"),
@@ -146,6 +150,14 @@ EDITS = [
     ("create in empty brackets", "a: {} # c\n", Wish("a.d", "1", create=True), 'a: {d: "1"} # c\n'),
     ("create, name is quoted", "a: {b: c}\n", Wish("a.on", "x", create=True), 'a: {b: c, "on": x}\n'),
     ("create, dotted name", "m:\n  a: b\n", Wish(r"m.x\.y/z", "1", create=True), 'm:\n  a: b\n  x.y/z: "1"\n'),
+    ("create, crlf after a block text", "a:\r\n  b: |\r\n    x\r\nc: 1\r\n", Wish("a.m", "v", create=True),
+     "a:\r\n  b: |\r\n    x\r\n  m: v\r\nc: 1\r\n"),
+    ("create, json", '{"a":"b"}', Wish("c", "v1", create=True), '{"a":"b","c":"v1"}'),
+    ("create, json after a number", '{"a": 1}', Wish("c", "v1", create=True), '{"a": 1, "c": "v1"}'),
+    ("create, json in empty brackets", '{"a": {}}', Wish("a.c", "v1", create=True), '{"a": {"c": "v1"}}'),
+    ("json, text for null", '{"a": null}', Wish("a", "v1"), '{"a": "v1"}'),
+    ("create in brackets after a comment", "m: {a: # about\n  v1}\n", Wish("m.b", "x", create=True),
+     "m: {a: # about\n  v1, b: x}\n"),
     ("create when it is there", BASE, Wish("image.tag", "v2", create=True), BASE.replace("v1", "v2")),
     # absent
     ("absent", BASE, Wish("image.tag", is_present=False), BASE.replace("  tag: v1  # set by deliveries\n", "")),
@@ -154,6 +166,18 @@ EDITS = [
     ("absent in brackets", "a: {b: c, d: e}\n", Wish("a.d", is_present=False), "a: {b: c}\n"),
     ("absent, the only one in brackets", "a: {b: c}\n", Wish("a.b", is_present=False), "a: {}\n"),
     ("absent, first", "b: 1\na: 2\n", Wish("b", is_present=False), "a: 2\n"),
+    ("absent, a comma at the end", "m: {a: v1,}\n", Wish("m.a", is_present=False), "m: {}\n"),
+    ("absent, first of an item", "l:\n- a: 1 # c\n  # about b\n  b: 2\n", Wish("l[0].a", is_present=False),
+     "l:\n-\n  # about b\n  b: 2\n"),
+    ("absent in brackets, after a comment", "m: {a: 1, # about a\n  b: 2}\n", Wish("m.b", is_present=False),
+     "m: {a: 1, # about a\n  }\n"),
+    ("absent in brackets, between a comment and a comma", "m: {a: 1, # about a\n  b: 2,}\n",
+     Wish("m.b", is_present=False), "m: {a: 1, # about a\n  }\n"),
+    ("absent in brackets, between comments", "m: {a: 1, # about a\n  b: 2, # about b\n  c: 3}\n",
+     Wish("m.b", is_present=False), "m: {a: 1, # about a\n  c: 3}\n"),
+    ("absent in brackets, before a comment", "m: {a: 1,\n  # about b\n  b: 2}\n", Wish("m.a", is_present=False),
+     "m: {\n  # about b\n  b: 2}\n"),
+    ("absent, last without line end, crlf", "b: 1\r\na: 2", Wish("a", is_present=False), "b: 1"),
     ("absent, last without line end", "b: 1\na: 2", Wish("a", is_present=False), "b: 1"),
 ]  # fmt: skip
 
@@ -188,7 +212,9 @@ def test_tabs_before_comments_are_kept():
 LOOKS_LIKE = [
     "1.10", "0123", "1e5", "on", "~", "20240101120000", "yes", "No", "null", "0x1F", "0o17", "1_000", "2024-01-02",
     "0b1", "y", "017", "1.", "12e03", "-1", "+1", ".5", ".inf", "12:30:45", "true", "=", "<<", "-", "?", "!x", "&x",
-    "*x", "[x]", "{x}", "@x", "`x", "%x", "|", ">", "#x", "'x'", '"x"', "x:", "- x", "---", "...",
+    "2026-05-01 12:00:00", "2026-5-1 1:2:3.5", "2026-05-01T12:00:00Z", "0_b1", "0_x1F", "0_o7", "0b-1", "0b+1", "0o-7",
+    "0o+7", "0e_+1", "1__0", "*x", "[x]", "{x}", "@x", "`x", "%x", "|", ">", "#x", "'x'", '"x"', "x:", "- x", "---",
+    "...",
 ]  # fmt: skip
 
 
@@ -203,6 +229,11 @@ def test_text_that_looks_like_something_else_stays_text(text, style, loader):
     assert (loaded["b"]["c"] if key == "b.c" else loaded["a"]) == text
     assert '"' in after or "'" in after
     assert edit(after, Wish(key, text)) == after
+
+
+@pytest.mark.parametrize("text", ["v1_2", "a_b", "1.2.3", "release_1", "sha_0", "_1", "1_2_x", "2024-01-02x", "n_o"])
+def test_text_that_is_text_to_every_reader_stays_without_quotes(text):
+    assert edit("a: v1\n", Wish("a", text)) == "a: %s\n" % text
 
 
 @pytest.mark.parametrize("text", ["1.10", "0123", "1e5", "on", "2024-01-02", "20240101120000"])
@@ -235,6 +266,43 @@ def test_many_values_are_one_edit_and_the_states_are_complete():
     assert back.data.decode() == BASE.replace("v1 ", '"v1" ')
 
 
+RESTORED = [
+    "enabled: no\nr: 0.75 # c\n", "enabled: 'no'\nr: \"0.75\"\n", "enabled: 2024-01-02 03:04:05\nr: 0x1F\n",
+    'enabled: "x\\ny"\nr: "\\U00002028\\U0000007f"\n', "enabled: 9007199254740993\nr: 12345678901234567890\n",
+    'enabled: "%s"\nr: \n' % ("x" * 5000),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", RESTORED, ids=range(len(RESTORED)))
+@pytest.mark.parametrize(("one", "other"), [(True, "1"), ("v2", 3), ("no", "0.75")])
+def test_a_rollback_restores_the_type_and_whatever_else_stood_there(text, one, other):
+    outcome = set_values(text.encode(), [Wish("enabled", one), Wish("r", other)])
+    back = set_values(outcome.data, restored(outcome)).data.decode()
+    loaded = yaml.safe_load(text)
+    assert yaml.safe_load(back) == loaded
+    assert {type(value) for value in yaml.safe_load(back).values()} == {type(value) for value in loaded.values()}
+
+
+def test_what_stood_there_without_quotes_is_recorded_so():
+    outcome = set_values(b"a: no\nb: 'no'\nc: x\n", [Wish("a", True), Wish("b", "x"), Wish("c", "y")])
+    assert outcome.before == [
+        {"key": "a", "value": "no", "state": "present", "plain": True},
+        {"key": "b", "value": "no", "state": "present"},
+        {"key": "c", "value": "x", "state": "present"},
+    ]
+    assert type(outcome.before[0]["value"]) is str
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_key_takes_the_place_of_the_only_one_in_whatever_order(turned):
+    text = "image:\n  tag: v1\n"
+    wanted = [Wish("image.tag", is_present=False), Wish("image.digest", "x", create=True)]
+    outcome = set_values(text.encode(), wanted[::-1] if turned else wanted)
+    assert outcome.data == b"image:\n  digest: x\n"
+    assert [state["key"] for state in outcome.after] == [wish.key for wish in (wanted[::-1] if turned else wanted)]
+    assert set_values(outcome.data, restored(outcome)).data.decode() == text
+
+
 def test_looking_up_tells_absent_from_null():
     assert look_up(b"a: ~\n", "a") == {"key": "a", "value": None, "state": "present"}
     assert look_up(b"a: ~\n", "b") is None
@@ -249,6 +317,45 @@ REFUSED = [
     ("missing parent", BASE, Wish("img.tag", "v2", create=True), KeyMissing, "keys of the top level: host, image"),
     ("missing item", "a: [1]\n", Wish("a[1]", 2), KeyMissing, "a has 1 items"),
     ("merged key", "d: &d {tag: v1}\nimage:\n  <<: *d\n  x: y\n", TAG, KeyMissing, "merged from an alias"),
+    (
+        "merged key, created",
+        "d: &d {t: v0}\na:\n  <<: *d\n",
+        Wish("a.t", "v1", create=True),
+        ValueProblem,
+        "a on line 3 has keys merged",
+    ),
+    (
+        "merged key, absent",
+        "d: &d {t: v0}\na:\n  <<: *d\n  x: 1\n",
+        Wish("a.t", is_present=False),
+        ValueProblem,
+        "merged from an alias",
+    ),
+    (
+        "own key over a merged one, absent",
+        "d: &d {t: v0}\na:\n  <<: *d\n  t: 1\n",
+        Wish("a.t", is_present=False),
+        ValueProblem,
+        "merged from an alias",
+    ),
+    (
+        "merged parent, absent",
+        "d: &d\n  i: {t: v0}\na:\n  <<: *d\n",
+        Wish("a.i.t", is_present=False),
+        ValueProblem,
+        "merged from an alias",
+    ),
+    ("question mark, absent", "a: 1\n? b\n: 2\n", Wish("b", is_present=False), ValueProblem, "written with '?'"),
+    ("question mark, created", "? b\n: 2\n", Wish("c", "x", create=True), ValueProblem, "written with '?'"),
+    ("question mark in brackets", "m: {? b : 2, c: 1}\n", Wish("m.b", is_present=False), ValueProblem, "with '?'"),
+    ("comment before the value", "a: &x # c\n  v1\n", Wish("a", "v2"), ValueProblem, "a comment before its value"),
+    (
+        "unsafe place",
+        "--- !!map\na: 1\nb: |\n  x",
+        Wish("c", "y", create=True),
+        DocumentError,
+        "edit this file by hand",
+    ),
     ("a mapping", BASE, Wish("image", "v2"), ValueProblem, "image is a mapping"),
     ("a list", "a: [1]\n", Wish("a", "v2"), ValueProblem, "is a list"),
     ("through a scalar", BASE, Wish("host.name", "v2"), ValueProblem, "host is no mapping"),
@@ -305,6 +412,7 @@ BAD_WISHES = [
     ([{"key": "a", "value": "b\x1b"}], "values[0].value", "one line"),
     ([{"key": "a", "value": "x" * 4097}], "values[0].value", "one line"),
     ([{"key": "a", "value": "x", "state": "absent"}], "values[0].value", "has no value"),
+    ([{"key": "a", "value": "no", "plain": True}], "values[0].plain", "only for a rollback"),
     ([{"key": "b", "value": 1}, {"key": "a", "value": "latest"}], "values[1].value", "denied by deny_values ('lat*')"),
     ([{"key": "a.b", "value": "x"}, {"key": "a.b", "value": "y"}], "values", "given twice"),
 ]
@@ -323,6 +431,21 @@ def test_a_rollback_takes_what_a_record_can_hold():
         [{"key": "a", "value": None}, {"key": "b", "state": "absent"}, {"key": "c", "value": "x"}], [], is_rollback=True
     )
     assert found == [Wish("a", create=True), Wish("b", is_present=False), Wish("c", "x", create=True)]
+
+
+@pytest.mark.parametrize(
+    "item", [{"value": "x"}, {"value": 1}, {"value": None}, {"value": "no", "state": "absent"}, {"value": ""}], ids=repr
+)
+def test_only_text_that_needs_it_is_restored_without_quotes(item):
+    with pytest.raises(InvalidInput) as caught:
+        wishes([{"key": "a", "plain": True, **item}], [], is_rollback=True)
+    assert caught.value.option == "values[0].plain"
+
+
+def test_what_is_restored_without_quotes_cannot_bring_anything_along():
+    (wish,) = wishes([{"key": "a", "value": "2024-01-02 # x", "plain": True}], [], is_rollback=True)
+    with pytest.raises(DocumentError, match="more than the wanted"):
+        edit("a: v1\n", wish)
 
 
 SPOILED = [
