@@ -15,6 +15,7 @@ from ansible_collections.slipway.gitops.tests.integration.world.conftest import 
 from ansible_collections.slipway.gitops.tests.integration.world.play import Outcome, run_playbook
 
 Told = tuple[Outcome, list[Request]]
+CLAIM = ["PersistentVolumeClaim manifests/claim"]
 EVERYTHING = [
     "Namespace manifests",
     "CustomResourceDefinition things.manifests.example.org",
@@ -50,6 +51,11 @@ def told(world: World, tmp_path_factory: pytest.TempPathFactory) -> Told:
                 "previous_version": "1",
             },
         ),
+        ("Have a claim", {"created": [*CLAIM, "ConfigMap manifests/word"][::-1], "kept": []}),
+        ("Leave the claim out", {"changed": True, "removed": [], "kept": CLAIM}),
+        ("Leave it out again", {"changed": False, "kept": []}),
+        ("Take the claim back", {"changed": True, "created": [], "updated": []}),
+        ("Remove the claim with its release", {"removed": [*CLAIM, "ConfigMap manifests/word"][::-1]}),
         ("Overwrite it on demand", {"updated": ["ConfigMap manifests/settings"], "created": []}),
         ("Remove it again", {"changed": False, "removed": []}),
     ],
@@ -57,6 +63,10 @@ def told(world: World, tmp_path_factory: pytest.TempPathFactory) -> Told:
 def test_what_each_step_says(told: Told, task: str, expected: dict[str, Any]) -> None:
     result = told[0].one(task)
     assert {key: result[key] for key in expected} == expected
+
+
+def test_claim_that_stays_is_told_of_in_a_warning(told: Told) -> None:
+    assert "%s is no longer part of release claimed" % CLAIM[0] in told[0].one("Leave the claim out")["warnings"][0]
 
 
 def test_refusals_name_object_and_cause(told: Told) -> None:
