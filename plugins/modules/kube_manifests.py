@@ -18,6 +18,14 @@ description:
     answers or the time is over, before the first object behind it is written. What a webhook denies is told at once.
   - Remembers what the release consists of in a ConfigMap, its inventory. So an upgrade removes what the new version
     lacks, and removing the release needs no manifest.
+  - A Namespace and a PersistentVolumeClaim are never removed merely because the new version lacks them, since what people
+    keep in them would go along. They stop being part of the release; a claim is named in a warning and in RV(kept), and is
+    part of the release again when the manifests have it again.
+  - A StatefulSet that replaces its pods in order waits until each is ready, the broken ones of an older template too
+    (L(kubernetes/kubernetes#67250,https://github.com/kubernetes/kubernetes/issues/67250)). So that a corrected image or
+    Secret is seen at all, a pod of an older template that is not ready is deleted while waiting, one at a time and only
+    while no pod of the new template is on its way. It needs the rights to list and to delete pods; without them the failure
+    says what to delete by hand.
 author:
   - slipway.gitops contributors (@slipway-gitops)
 extends_documentation_fragment:
@@ -29,6 +37,7 @@ attributes:
     support: full
     details:
       - Dry runs on the server. An object whose namespace or kind would only be made by the run counts as created.
+      - It does not wait, so it deletes no pod and names none in RV(replaced).
   diff_mode:
     support: full
     details:
@@ -46,7 +55,7 @@ options:
     required: true
   state:
     description:
-      - V(present) applies the release, V(absent) removes what its inventory lists.
+      - V(present) applies the release, V(absent) removes what its inventory lists, claims and namespaces included.
       - V(accepted) writes nothing. It asks until the server, with every webhook behind it, would accept all objects.
     type: str
     choices: [present, accepted, absent]
@@ -120,7 +129,9 @@ options:
     type: list
     elements: str
   wait:
-    description: Whether to wait until Deployments, DaemonSets and StatefulSets are rolled out.
+    description:
+      - Whether to wait until Deployments, DaemonSets and StatefulSets are rolled out.
+      - Only while it waits, pods that keep a StatefulSet from its new template are deleted.
     type: bool
     default: true
   wait_timeout:
@@ -212,6 +223,18 @@ removed:
   type: list
   elements: str
   sample: []
+kept:
+  description: Claims that were part of the release, are no longer, and stay.
+  returned: success
+  type: list
+  elements: str
+  sample: [PersistentVolumeClaim clock/data]
+replaced:
+  description: Pods of an older template that were not ready and were deleted, so that their StatefulSet could go on.
+  returned: success
+  type: list
+  elements: str
+  sample: [Pod clock/clock-0]
 version:
   description: Version of the release afterwards.
   returned: success

@@ -71,6 +71,16 @@ class Id(NamedTuple):
         return (self.group, self.kind) == ("", "Namespace")
 
     @property
+    def is_claim(self) -> bool:
+        """Whether this is a claim of a volume, which may take the volume and all data with it."""
+        return (self.group, self.kind) == ("", "PersistentVolumeClaim")
+
+    @property
+    def outlives_its_release(self) -> bool:
+        """Whether it stays when a release merely does not have it any more: it holds what others made."""
+        return self.is_namespace or self.is_claim
+
+    @property
     def stage(self) -> int:
         """When it is applied; removal goes the other way round."""
         is_custom = "." in self.group and not self.group.endswith(".k8s.io")
@@ -218,6 +228,10 @@ class Inventory(NamedTuple):
             },
             "data": {"version": self.version, "objects": "".join("%s\n" % " ".join(item) for item in sorted(self.ids))},
         }
+
+    def differs(self, other: Inventory) -> bool:
+        """Whether the other is of another version or of other objects; their order says nothing."""
+        return (self.version, sorted(self.ids)) != (other.version, sorted(other.ids))
 
     def joined(self, other: Inventory) -> Inventory:
         """Return both together, with the version of this one."""

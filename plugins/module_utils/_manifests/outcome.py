@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any, Optional, Sequence
 
 from .document import Id, Object, shown
+
+#: What of a result means that the cluster was changed.
+CHANGING = ("created", "updated", "removed", "replaced")
 
 
 @dataclass
@@ -30,11 +33,12 @@ class Webhooks:
 
 @dataclass
 class Changes:
-    """What was, or would be, changed."""
+    """What was, or would be, changed, and what was left although the release has it no more."""
 
     created: list[Id] = field(default_factory=list)
     updated: list[Id] = field(default_factory=list)
     removed: list[Id] = field(default_factory=list)
+    kept: list[Id] = field(default_factory=list)
     before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
 
@@ -44,3 +48,13 @@ class Changes:
         which.append(item)
         self.before.append(shown(before))
         self.after.append(shown(after))
+
+    def as_result(self, replaced: Sequence[Id]) -> dict[str, list[str]]:
+        """Return them as return values, with the pods that were replaced."""
+        lists = {"created": self.created, "updated": self.updated, "removed": self.removed, "kept": self.kept}
+        return {name: [str(item) for item in ids] for name, ids in {**lists, "replaced": replaced}.items()}
+
+    def as_diff(self, header: str) -> dict[str, str]:
+        """Return them as a diff, with the same header on both sides."""
+        sides = {"before": "".join(self.before), "after": "".join(self.after)}
+        return {**sides, "before_header": header, "after_header": header}

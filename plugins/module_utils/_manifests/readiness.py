@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable, Mapping, Optional
 
 from .._gate.pods import pod_problems
 from .document import DEFINITION, WORKLOADS
@@ -29,6 +29,20 @@ def pods_say(pods: Iterable[Object]) -> str:
         for problem in pod_problems(pod):
             said[problem.reason] = "%s: %s %s" % (problem.subject, problem.reason, problem.message)
     return "; ".join(text.strip() for text in said.values())
+
+
+def lingering(body: Optional[Object]) -> str:
+    """Return what keeps an object that is being removed, nothing when it is gone."""
+    if body is None:
+        return ""
+    finalizers = ", ".join(body["metadata"].get("finalizers") or [])
+    conditions = (body.get("status") or {}).get("conditions") or []
+    remaining = "; ".join(
+        one.get("message", "")
+        for one in conditions
+        if one.get("type") == "NamespaceContentRemaining" and one.get("status") == "True"
+    )
+    return "finalizers %s%s" % (finalizers, "; " + remaining if remaining else "") if finalizers else "its removal"
 
 
 def _rollout(item: Object) -> str:

@@ -29,8 +29,9 @@ from .document import (
     removal_order,
     without,
 )
-from .outcome import Changes, Webhooks
-from .readiness import pods_say, waits_for
+from .outcome import CHANGING, Changes, Webhooks
+from .readiness import lingering, pods_say, waits_for
+from .stuck import StuckPods
 
 _POLL_S = 0.5
 _NAMED = 8
@@ -69,6 +70,7 @@ class _Release:
         self._voice = Voice(params["name"], ctx.progress, ports.clock.monotonic)
         self._changes = Changes()
         self._webhooks = Webhooks()
+        self._stuck = StuckPods(cluster, self._voice.say)
         self._configured: set[tuple[str, str, str, str]] = set()
         self._map = self._map_of(params["name"])
 
@@ -85,7 +87,8 @@ class _Release:
         planned = sorted(self._identified(bodies), key=lambda one: one.id.stage)
         before = self._recorded()
         after = Inventory(self._params["version"] or "", tuple(one.id for one in planned))
-        surplus = [item for item in after.lacking(before) if item.stage != NAMESPACES]
+        lacking = after.lacking(before)
+        surplus = [item for item in lacking if not item.outlives_its_release]
         self._refuse_orphans([item for item in surplus if item.kind == DEFINITION])
         for stage in sorted({one.id.stage for one in planned} | {NAMESPACES}):
             self._apply_stage([one for one in planned if one.id.stage == stage])
@@ -93,6 +96,7 @@ class _Release:
                 # Recorded before it is made: a run that is cut short leaves nothing unknown.
                 self._record(after.joined(before))
         self._remove(surplus)
+        self._keep_claims([item for item in lacking if item.is_claim])
         self._record(after)
         if self._params["wait"] and not self._ctx.check_mode:
             self._wait_ready([one.id for one in planned if one.id.kind in WORKLOADS])
@@ -182,7 +186,7 @@ class _Release:
 
     def _record(self, inventory: Inventory) -> None:
         """Write the inventory where it differs."""
-        if not self._ctx.check_mode and self._recorded() != inventory._replace(ids=tuple(sorted(inventory.ids))):
+        if not self._ctx.check_mode and self._recorded().differs(inventory):
             body = inventory.config_map(self._map.name, self._map.namespace)
             self._cluster.apply(self._map, body, dry_run=False)
 
@@ -234,12 +238,28 @@ class _Release:
             if not self._ctx.check_mode:
                 self._cluster.delete(item, "Foreground" if item.stage == RUNNING else "Background")
         if not self._ctx.check_mode:
-            self._wait([item for item, _body in gone], "be gone", _lingering)
+            self._wait([item for item, _body in gone], "be gone", lingering)
+
+    def _keep_claims(self, claims: Sequence[Id]) -> None:
+        """Tell of claims that the release had. What they hold is nobody's to throw away but its owner's."""
+        for item in claims:
+            if self._cluster.find(item) is not None:
+                self._changes.kept.append(item)
+                told = "%s is no longer part of release %s and stays with its data. Remove it when nobody needs it."
+                self._ctx.warn(told % (item, self._params["name"]))
 
     # Waiting
 
     def _wait_ready(self, items: Sequence[Id]) -> None:
-        self._wait(items, "be ready", lambda body: "to exist" if body is None else waits_for(body))
+        self._wait(items, "be ready", self._unready)
+
+    def _unready(self, body: Optional[Object]) -> str:
+        if body is None:
+            return "to exist"
+        why = waits_for(body)
+        if why:
+            self._stuck.look(body)
+        return why
 
     def _wait(self, items: Sequence[Id], what: str, reason: Callable[[Optional[Object]], str]) -> None:
         """Wait until no object has a reason any more. Raises TransientError ``timeout`` that tells it."""
@@ -261,40 +281,19 @@ class _Release:
         if body and (body.get("spec") or {}).get("template") and what == "be ready":
             said = pods_say(self._cluster.pods_of(body))
         cause = "after %d s %s%s" % (self._voice.elapsed_s, why, "; " + said if said else "")
-        hint = "Raise wait_timeout if it needs longer."
+        hint = self._stuck.hint or "Raise wait_timeout if it needs longer."
         return TransientError("wait for", "%s to %s" % (self._params["name"], what), cause, hint, code="timeout")
 
     def _result(self, before: Inventory, after: Inventory) -> dict[str, Any]:
-        changes = self._changes
+        changes = self._changes.as_result(self._stuck.replaced)
         result: dict[str, Any] = {
-            "changed": bool(changes.created or changes.updated or changes.removed or self._is_new(before, after)),
-            "created": [str(item) for item in changes.created],
-            "updated": [str(item) for item in changes.updated],
-            "removed": [str(item) for item in changes.removed],
+            "changed": any(changes[done] for done in CHANGING) or before.differs(after),
+            **changes,
             "version": after.version,
             "previous_version": before.version,
             "webhook": self._webhooks.as_result(),
             "seconds": round(self._voice.elapsed_s, 3),
         }
         if self._ctx.diff:
-            sides = {"before": "".join(changes.before), "after": "".join(changes.after)}
-            result["diff"] = {**sides, "before_header": self._params["name"], "after_header": self._params["name"]}
+            result["diff"] = self._changes.as_diff(self._params["name"])
         return result
-
-    @staticmethod
-    def _is_new(before: Inventory, after: Inventory) -> bool:
-        return before._replace(ids=tuple(sorted(before.ids))) != after._replace(ids=tuple(sorted(after.ids)))
-
-
-def _lingering(body: Optional[Object]) -> str:
-    """Return what keeps an object that is being removed, nothing when it is gone."""
-    if body is None:
-        return ""
-    finalizers = ", ".join(body["metadata"].get("finalizers") or [])
-    conditions = (body.get("status") or {}).get("conditions") or []
-    remaining = "; ".join(
-        one.get("message", "")
-        for one in conditions
-        if one.get("type") == "NamespaceContentRemaining" and one.get("status") == "True"
-    )
-    return "finalizers %s%s" % (finalizers, "; " + remaining if remaining else "") if finalizers else "its removal"

@@ -93,7 +93,8 @@ class Downloader:
         digest = published_sha256(self._ports.fetch.text(download.sha256_url), download.url)
         if not digest:
             cause = "%s holds no SHA-256 for it" % download.sha256_url
-            raise PermanentError("verify", self._tool.title, cause, code="no_checksum")
+            hint = "Releases of long ago may have none; then set the checksum of this one yourself, as sha256:DIGEST."
+            raise PermanentError("verify", self._tool.title, cause, hint, code="no_checksum")
         return digest
 
     def _on_bytes(self, done: int, expected: int) -> None:

@@ -15,6 +15,7 @@ from ansible_collections.slipway.gitops.tests.integration.world.conftest import 
 from ansible_collections.slipway.gitops.tests.integration.world.play import Outcome, run_playbook
 
 Told = tuple[Outcome, list[Request]]
+CLAIM = ["PersistentVolumeClaim manifests/claim"]
 EVERYTHING = [
     "Namespace manifests",
     "CustomResourceDefinition things.manifests.example.org",
@@ -50,6 +51,11 @@ def told(world: World, tmp_path_factory: pytest.TempPathFactory) -> Told:
                 "previous_version": "1",
             },
         ),
+        ("Have a claim", {"created": ["ConfigMap manifests/word", *CLAIM], "kept": []}),
+        ("Leave the claim out", {"changed": True, "removed": [], "kept": CLAIM}),
+        ("Leave it out again", {"changed": False, "kept": []}),
+        ("Take the claim back", {"changed": True, "created": [], "updated": []}),
+        ("Remove the claim with its release", {"removed": ["ConfigMap manifests/word", *CLAIM]}),
         ("Overwrite it on demand", {"updated": ["ConfigMap manifests/settings"], "created": []}),
         ("Remove it again", {"changed": False, "removed": []}),
     ],
@@ -57,6 +63,11 @@ def told(world: World, tmp_path_factory: pytest.TempPathFactory) -> Told:
 def test_what_each_step_says(told: Told, task: str, expected: dict[str, Any]) -> None:
     result = told[0].one(task)
     assert {key: result[key] for key in expected} == expected
+
+
+def test_claim_that_stays_is_told_of_in_a_warning(told: Told) -> None:
+    said = " ".join(told[0].text.split())
+    assert said.count("%s is no longer part of release claimed" % CLAIM[0]) == 1
 
 
 def test_refusals_name_object_and_cause(told: Told) -> None:

@@ -8,15 +8,14 @@ import re
 import subprocess
 import tarfile
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 
 import jinja2
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[3]
-ROLE = ROOT / "roles/jenkins"
-KEYS = yaml.safe_load((ROOT / "tests/unit/fixtures/jenkins/chart-values.yaml").read_text(encoding="utf-8"))
+from ansible_collections.slipway.gitops.tests.unit.roles.jenkins_support import KEYS, ROLE, rendered
+
 TYPES = {"string": str, "integer": int, "boolean": bool, "list": list, "mapping": dict}
 
 
@@ -50,16 +49,6 @@ PIPELINE = {
     "credentials": "inventory-key",
     "queue": "/queue/queue.db",
 }
-
-
-def rendered(template: str, **options: Any) -> Any:
-    """Return the data that a template makes of the role's defaults and these options."""
-    environment = jinja2.Environment(  # noqa: S701  (YAML, not HTML)
-        loader=jinja2.FileSystemLoader(ROLE / "templates"), trim_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters.update(to_json=json.dumps, bool=bool)
-    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8"))
-    return yaml.safe_load(environment.get_template(template).render({**defaults, **options}))
 
 
 def strangers(values: Mapping[str, Any], known: Mapping[str, Any], path: str = "") -> list[str]:
@@ -102,6 +91,28 @@ def test_every_option_of_the_chart_reaches_it() -> None:
         "image": {"registry": "registry.example.com", "repository": "ci/agent", "tag": "1"},
         "podTemplates": {"ansible": "- name: ansible\n"},
     }
+
+
+@pytest.mark.parametrize(("namespace", "expected"), [("", "pull"), ("jenkins", "pull"), ("agents", None)])
+def test_agents_get_the_pull_secret_where_it_is(namespace: str, expected: Optional[str]) -> None:
+    values = rendered("values.yml.j2", **{**ALL, "jenkins_agent_namespace": namespace})
+    assert values["agent"].get("imagePullSecretName") == expected
+    assert strangers(values, KEYS) == []
+
+
+def test_plugins_that_plugins_need_are_the_same_at_every_start() -> None:
+    assert rendered("values.yml.j2", **ALL)["controller"]["installLatestPlugins"] is False
+
+
+def test_copy_that_cannot_begin_ends_and_a_way_back_does_not() -> None:
+    text = (ROLE / "templates/backup.yml.j2").read_text(encoding="utf-8")
+    files = {"lookup": lambda *_arguments: "", "__jenkins_home_claim": "jenkins-home"}
+    environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined)  # noqa: S701  (YAML, not HTML)
+    environment.filters.update(to_json=json.dumps, bool=bool)
+    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8"))
+    _scripts, copy, back = yaml.safe_load(environment.from_string(text).render({**defaults, **files}))
+    assert copy["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 21600
+    assert "activeDeadlineSeconds" not in back["spec"]["jobTemplate"]["spec"]
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,10 @@ import copy
 import json
 import os
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import Any, Optional
 
 import pytest
 
-from ansible_collections.slipway.gitops.plugins.module_utils._context import Context
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import (
     Forbidden,
     NotFound,
@@ -22,18 +21,13 @@ from ansible_collections.slipway.gitops.plugins.module_utils._errors import (
 from ansible_collections.slipway.gitops.plugins.module_utils._kube.applied import is_applied
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests import document
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests.chart import render
-from ansible_collections.slipway.gitops.plugins.module_utils._manifests.cluster import Ports
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests.document import Id, Inventory, ManifestError
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests.patch import patched
 from ansible_collections.slipway.gitops.plugins.module_utils._manifests.readiness import waits_for
-from ansible_collections.slipway.gitops.plugins.module_utils._manifests.service import run
+from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.manifests_support import FakeKube, keep, thing
 
 Object = dict[str, Any]
 GAP = TransientError("apply", "x", 'failed calling webhook "w": x509: certificate signed by unknown authority')
-
-
-def thing(kind: str, name: str = "one", version: str = "v1", **more: Any) -> Object:
-    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, **more}
 
 
 def definition(kind: str = "Pool") -> Object:
@@ -48,80 +42,9 @@ def definition(kind: str = "Pool") -> Object:
 
 POOL = thing("Pool", version="net.example.org/v1")
 DEPLOYMENT = thing("Deployment", version="apps/v1", spec={"replicas": 1, "template": {"spec": {}}, "selector": {}})
+CLAIM = thing("PersistentVolumeClaim", spec={"accessModes": ["ReadWriteOnce"]})
+CLAIM_PATH = "/api/v1/namespaces/lib/persistentvolumeclaims/one"
 RELEASE = [POOL, DEPLOYMENT, thing("ConfigMap"), definition(), thing("Namespace", "lib")]
-
-
-class FakeKube:
-    """An API server that stores, with an admission webhook that fails as ``faults`` says.
-
-    Definitions are established and workloads ready at once, unless their name is in ``stuck``.
-    """
-
-    served = {
-        "/api/v1": [("ConfigMap", "configmaps", True), ("Namespace", "namespaces", False), ("Pod", "pods", True)],
-        "/apis/apps/v1": [("Deployment", "deployments", True)],
-        "/apis/apiextensions.k8s.io/v1": [("CustomResourceDefinition", "customresourcedefinitions", False)],
-    }
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.store: dict[str, Object] = {}
-        self.calls: list[str] = []
-        self.faults: list[SlipwayError] = []
-        self.stuck: set[str] = set()
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wall(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-    def get(self, path: str, query: Optional[Mapping[str, str]] = None) -> Object:
-        if path == "/apis/net.example.org/v1" and any("customresourcedefinitions" in key for key in self.store):
-            return {"resources": [{"name": "pools", "kind": "Pool", "namespaced": True}]}
-        if path in self.served:
-            return {"resources": [{"name": p, "kind": k, "namespaced": n} for k, p, n in self.served[path]]}
-        if path not in self.store:
-            raise NotFound("read", path)
-        return copy.deepcopy(self.store[path])
-
-    def list(self, path: str, label_selector: str = "", field_selector: str = "") -> Object:
-        base, plural = path.rsplit("/", 1)
-        return {"items": [item for key, item in self.store.items() if key.startswith(base) and "/%s/" % plural in key]}
-
-    def apply(
-        self, path: str, body: Mapping[str, Any], manager: str, force: bool = False, dry_run: bool = False
-    ) -> Object:
-        if "/namespaces/lib/" in path and "/api/v1/namespaces/lib" not in self.store:
-            raise NotFound("apply", path, "namespace not found")
-        if "/pools/" in path and self.faults:
-            raise self.faults.pop(0)
-        stored = copy.deepcopy(dict(body))
-        stored["metadata"]["managedFields"] = [{"manager": manager, "operation": "Apply", "fieldsV1": sorted(body)}]
-        if body["metadata"]["name"] not in self.stuck:
-            ready = {"updatedReplicas": 1, "readyReplicas": 1}
-            stored["status"] = {"conditions": [{"type": "Established", "status": "True"}], **ready}
-        if not dry_run:
-            self.calls.append("apply " + path.rsplit("/", 2)[-2])
-            self.store[path] = stored
-        return stored
-
-    def delete(self, path: str, propagation: str = "", dry_run: bool = False) -> Object:
-        self.calls.append("delete " + path.rsplit("/", 2)[-2])
-        return self.store.pop(path)
-
-
-def keep(kube: FakeKube, *items: Object, check: bool = False, **options: Any) -> dict[str, Any]:
-    params = {
-        "name": "lib", "namespace": "lib", "state": "present", "version": "1", "ignore_fields": None,
-        "force_conflicts": False, "custom_resources": "refuse", "derived_kinds": None, "wait": True,
-        "configurations": None, "wait_timeout": 60, **options,
-    }  # fmt: skip
-    documents = json.loads(json.dumps(items))
-    return run(params, documents, Ports(kube, kube), Context(check_mode=check, diff=True))
 
 
 def test_order_of_a_first_run_and_nothing_in_a_second() -> None:
@@ -191,6 +114,41 @@ def test_upgrade_removes_what_the_new_version_lacks() -> None:
     result = keep(kube, *RELEASE, version="2")
     assert result["removed"] == ["ConfigMap lib/old"]
     assert (result["previous_version"], result["version"]) == ("1", "2")
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_claim_that_left_the_release_stays_and_is_told_of_once(check: bool) -> None:
+    kube = FakeKube()
+    keep(kube, *RELEASE, CLAIM)
+    kept = kube.store[CLAIM_PATH]
+    result = keep(kube, *RELEASE, check=check)
+    assert (result["kept"], result["removed"], result["changed"]) == (["PersistentVolumeClaim lib/one"], [], True)
+    assert "PersistentVolumeClaim lib/one is no longer part of release lib and stays" in result["warned"][0]
+    assert kube.store[CLAIM_PATH] == kept
+    keep(kube, *RELEASE)
+    again = keep(kube, *RELEASE)
+    assert (again["kept"], again["changed"], again["warned"]) == ([], False, [])
+
+
+def test_claim_that_comes_back_is_taken_as_it_is_and_goes_with_the_release() -> None:
+    kube = FakeKube()
+    keep(kube, *RELEASE, CLAIM)
+    keep(kube, *RELEASE)
+    kube.calls.clear()
+    back = keep(kube, *RELEASE, CLAIM)
+    assert (back["created"], back["updated"], back["warned"]) == ([], [], [])
+    assert set(kube.calls) == {"apply configmaps"}
+    assert keep(kube, *RELEASE, CLAIM)["changed"] is False
+    assert "PersistentVolumeClaim lib/one" in keep(kube, state="absent", custom_resources="remove")["removed"]
+    assert kube.store == {}
+
+
+def test_claim_that_somebody_removed_meanwhile_is_not_told_of() -> None:
+    kube = FakeKube()
+    keep(kube, *RELEASE, CLAIM)
+    del kube.store[CLAIM_PATH]
+    result = keep(kube, *RELEASE)
+    assert (result["kept"], result["warned"]) == ([], [])
 
 
 @pytest.mark.parametrize("state", ["present", "absent"])

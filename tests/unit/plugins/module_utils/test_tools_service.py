@@ -138,6 +138,12 @@ def test_download_without_a_checksum_is_not_used(world: World, published: Any) -
     assert "/v1.2.3/tool" not in world.mirror.asked
 
 
+def test_release_without_a_published_checksum_says_what_to_set(world: World) -> None:
+    world.mirror.answers.update({"/v1.2.3/tool": PROGRAM, "/v1.2.3/tool.sha256": b"{}"})
+    with pytest.raises(SlipwayError, match=r"holds no SHA-256 for it.*set the checksum of this one yourself"):
+        world.get(ways=["download"])
+
+
 @pytest.mark.parametrize("host", ["closed", "no-such-host.invalid"])
 def test_unreachable_host_is_left_at_once_and_remembered(world: World, host: str, closed_port: int) -> None:
     base = "http://" + ("127.0.0.1:%d" % closed_port if host == "closed" else host)
