@@ -13,11 +13,16 @@ import time
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Mapping
 
 import pytest
 
-from ansible_collections.slipway.gitops.tests.integration.world.argocd_support import CLUSTER, Repository, register
+from ansible_collections.slipway.gitops.tests.integration.world.argocd_support import (
+    CLUSTER,
+    Repository,
+    apply,
+    register,
+)
 from ansible_collections.slipway.gitops.tests.integration.world.audit import AuditLog
 from ansible_collections.slipway.gitops.tests.integration.world.conftest import INVENTORY, World
 from ansible_collections.slipway.gitops.tests.integration.world.play import Outcome, environment
@@ -404,19 +409,48 @@ BAD = [
     ({"deploy_argocd_application": "nobody"}, "get applications.argoproj.io 'nobody'"),
     ({"deploy_kubeconfig": "/nowhere/config"}, "kubeconfig"),
     ({"deploy_branch": "other"}, "deploy_branch"),
+    ({"deploy_namespace": "elsewhere", **AS_ADMINISTRATOR}, "looks at the namespace elsewhere"),
+    ({"deploy_argocd_application": "@several", **AS_ADMINISTRATOR}, "several sources"),
+    ({"deploy_argocd_application": "@far", **AS_ADMINISTRATOR}, "the cluster https://far.example.com:6443"),
     ({"deploy_git_key_file": "/nowhere/key"}, "key_file"),
 ]
 
 
+@pytest.fixture(scope="module")
+def others(site: Site) -> Iterator[Mapping[str, str]]:
+    """Have Applications that no delivery can follow, and that never sync; return their names."""
+    nowhere = {"server": CLUSTER, "namespace": site.repository.name + "-none"}
+    source = {"repoURL": site.repository.url, "path": site.path, "targetRevision": "main"}
+    specs = {
+        "@several": {"sources": [source], "destination": nowhere},
+        "@far": {"source": source, "destination": {**nowhere, "server": "https://far.example.com:6443"}},
+    }
+    names = {mark: "%s-%s" % (site.repository.name, mark.strip("@")) for mark in specs}
+    for mark, spec in specs.items():
+        apply(
+            site.world,
+            site.folder,
+            {
+                "apiVersion": "argoproj.io/v1alpha1",
+                "kind": "Application",
+                "metadata": {"name": names[mark], "namespace": "argocd"},
+                "spec": {"project": "default", **spec},
+            },
+        )
+    yield names
+    site.world.kubectl("-n", "argocd", "delete", "application", *names.values(), "--timeout=60s")
+
+
 @pytest.mark.parametrize(("changes", "told"), BAD, ids=[next(iter(changes)) + "-" + told[:12] for changes, told in BAD])
 def test_bad_input_is_refused_before_any_side_effect(
-    play: Play, site: Site, audit: AuditLog, changes: dict[str, Any], told: str
+    play: Play, site: Site, audit: AuditLog, others: Mapping[str, str], changes: dict[str, Any], told: str
 ) -> None:
     store = site.store()
     tip = site.git("for-each-ref")
-    outcome = play("slipway.gitops.deploy_staging", *site.extra(**dict({"deploy_release": "3"}, **changes)))
+    given = {name: others.get(str(value), value) for name, value in changes.items()}
+    outcome = play("slipway.gitops.deploy_staging", *site.extra(**dict({"deploy_release": "3"}, **given)))
     assert outcome.status != 0
-    assert told in outcome.text
+    assert told in " ".join(outcome.text.split())
     assert site.git("for-each-ref") == tip
     assert site.store() == store
     assert written(audit, site) == []
