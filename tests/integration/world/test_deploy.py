@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -272,6 +273,27 @@ def test_the_held_release_is_refused_a_fix_goes_forward_and_resume_lifts(
     resumed = play("slipway.gitops.resume", *site.extra(deploy_resume_reason="seen"))
     assert resumed.status == 0, resumed.text
     assert queue(play, site, tmp_path)["holds"] == []
+
+
+def test_a_paused_environment_is_resumed_by_the_command_that_its_refusal_prints(
+    play: Play, site: Site, tmp_path: Path
+) -> None:
+    tip = site.git("rev-parse", "main")
+    book = tmp_path / "pause.yml"
+    paused = {"state": "paused", "environment": "local", "path": site.variables["deploy_queue_path"], "reason": "audit"}
+    task = {"name": "Pause", "slipway.gitops.deploy_queue": paused}
+    book.write_text(json.dumps([{"hosts": "staging", "gather_facts": False, "tasks": [task]}]), encoding="utf-8")
+    assert play(str(book)).status == 0
+    refused = deliver(play, site, "2", deploy_wait_timeout=1)
+    assert refused.status != 0
+    assert site.git("rev-parse", "main") == tip
+    advice = refused.one("slipway.gitops.deploy : End as failed, because the requested release is not verified live")[
+        "msg"
+    ]
+    words = shlex.split(advice[advice.rindex("ansible-playbook ") :])
+    assert words[1:4] == ["slipway.gitops.resume", "-i", str(INVENTORY)], advice
+    assert play(words[1], *words[4:]).status == 0
+    assert queue(play, site, tmp_path)["paused"] is None
 
 
 def test_a_release_that_is_missing_in_the_registry_goes_back(play: Play, site: Site) -> None:
