@@ -111,6 +111,11 @@ applications:
       description: Whether Argo CD syncs it by itself.
       type: bool
       sample: true
+    multi_source:
+      description:
+        - Whether it has C(spec.sources), even with one entry. Such an Application has no single revision to wait for.
+      type: bool
+      sample: false
     sources:
       description:
         - What it follows, one or several.

@@ -123,6 +123,7 @@ def summary(app: Mapping[str, Any]) -> dict[str, Any]:
         "namespace": metadata.get("namespace", ""),
         "project": spec.get("project", ""),
         "automated": view.is_automated,
+        "multi_source": view.is_multi_source,
         "sources": [_source(item) for item in spec.get("sources") or [spec.get("source") or {}]],
         "destination": dict(spec.get("destination") or {}),
         "images": list(((app.get("status") or {}).get("summary") or {}).get("images") or []),

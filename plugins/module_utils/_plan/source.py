@@ -67,7 +67,8 @@ def of_application(app: Mapping[str, Any]) -> Source:
     metadata, spec = app.get("metadata") or {}, app.get("spec") or {}
     resource = "Application %s/%s" % (metadata.get("namespace"), metadata.get("name"))
     if spec.get("sources"):
-        raise PermanentError("plan for", resource, "it has several sources", code="multi_source")
+        hint = "Give it one source: spec.source instead of spec.sources."
+        raise PermanentError("plan for", resource, "it has several sources", hint, code="multi_source")
     source = spec.get("source") or {}
     if source.get("plugin") or not source.get("path"):
         cause = "a plugin renders it" if source.get("plugin") else "its source is no folder of a repository"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -13,11 +14,16 @@ import time
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Mapping
 
 import pytest
 
-from ansible_collections.slipway.gitops.tests.integration.world.argocd_support import CLUSTER, Repository, register
+from ansible_collections.slipway.gitops.tests.integration.world.argocd_support import (
+    CLUSTER,
+    Repository,
+    apply,
+    register,
+)
 from ansible_collections.slipway.gitops.tests.integration.world.audit import AuditLog
 from ansible_collections.slipway.gitops.tests.integration.world.conftest import INVENTORY, World
 from ansible_collections.slipway.gitops.tests.integration.world.play import Outcome, environment
@@ -269,6 +275,27 @@ def test_the_held_release_is_refused_a_fix_goes_forward_and_resume_lifts(
     assert queue(play, site, tmp_path)["holds"] == []
 
 
+def test_a_paused_environment_is_resumed_by_the_command_that_its_refusal_prints(
+    play: Play, site: Site, tmp_path: Path
+) -> None:
+    tip = site.git("rev-parse", "main")
+    book = tmp_path / "pause.yml"
+    paused = {"state": "paused", "environment": "local", "path": site.variables["deploy_queue_path"], "reason": "audit"}
+    task = {"name": "Pause", "slipway.gitops.deploy_queue": paused}
+    book.write_text(json.dumps([{"hosts": "staging", "gather_facts": False, "tasks": [task]}]), encoding="utf-8")
+    assert play(str(book)).status == 0
+    refused = deliver(play, site, "2", deploy_wait_timeout=1)
+    assert refused.status != 0
+    assert site.git("rev-parse", "main") == tip
+    advice = refused.one("slipway.gitops.deploy : End as failed, because the requested release is not verified live")[
+        "msg"
+    ]
+    words = shlex.split(advice[advice.rindex("ansible-playbook ") :])
+    assert words[1:4] == ["slipway.gitops.resume", "-i", str(INVENTORY)], advice
+    assert play(words[1], *words[4:]).status == 0
+    assert queue(play, site, tmp_path)["paused"] is None
+
+
 def test_a_release_that_is_missing_in_the_registry_goes_back(play: Play, site: Site) -> None:
     outcome = deliver(play, site, "6")
     assert outcome.status != 0
@@ -404,19 +431,48 @@ BAD = [
     ({"deploy_argocd_application": "nobody"}, "get applications.argoproj.io 'nobody'"),
     ({"deploy_kubeconfig": "/nowhere/config"}, "kubeconfig"),
     ({"deploy_branch": "other"}, "deploy_branch"),
+    ({"deploy_namespace": "elsewhere", **AS_ADMINISTRATOR}, "looks at the namespace elsewhere"),
+    ({"deploy_argocd_application": "@several", **AS_ADMINISTRATOR}, "several sources"),
+    ({"deploy_argocd_application": "@far", **AS_ADMINISTRATOR}, "the cluster https://far.example.com:6443"),
     ({"deploy_git_key_file": "/nowhere/key"}, "key_file"),
 ]
 
 
+@pytest.fixture(scope="module")
+def others(site: Site) -> Iterator[Mapping[str, str]]:
+    """Have Applications that no delivery can follow, and that never sync; return their names."""
+    nowhere = {"server": CLUSTER, "namespace": site.repository.name + "-none"}
+    source = {"repoURL": site.repository.url, "path": site.path, "targetRevision": "main"}
+    specs = {
+        "@several": {"sources": [source], "destination": nowhere},
+        "@far": {"source": source, "destination": {**nowhere, "server": "https://far.example.com:6443"}},
+    }
+    names = {mark: "%s-%s" % (site.repository.name, mark.strip("@")) for mark in specs}
+    for mark, spec in specs.items():
+        apply(
+            site.world,
+            site.folder,
+            {
+                "apiVersion": "argoproj.io/v1alpha1",
+                "kind": "Application",
+                "metadata": {"name": names[mark], "namespace": "argocd"},
+                "spec": {"project": "default", **spec},
+            },
+        )
+    yield names
+    site.world.kubectl("-n", "argocd", "delete", "application", *names.values(), "--timeout=60s")
+
+
 @pytest.mark.parametrize(("changes", "told"), BAD, ids=[next(iter(changes)) + "-" + told[:12] for changes, told in BAD])
 def test_bad_input_is_refused_before_any_side_effect(
-    play: Play, site: Site, audit: AuditLog, changes: dict[str, Any], told: str
+    play: Play, site: Site, audit: AuditLog, others: Mapping[str, str], changes: dict[str, Any], told: str
 ) -> None:
     store = site.store()
     tip = site.git("for-each-ref")
-    outcome = play("slipway.gitops.deploy_staging", *site.extra(**dict({"deploy_release": "3"}, **changes)))
+    given = {name: others.get(str(value), value) for name, value in changes.items()}
+    outcome = play("slipway.gitops.deploy_staging", *site.extra(**dict({"deploy_release": "3"}, **given)))
     assert outcome.status != 0
-    assert told in outcome.text
+    assert told in " ".join(outcome.text.split())
     assert site.git("for-each-ref") == tip
     assert site.store() == store
     assert written(audit, site) == []

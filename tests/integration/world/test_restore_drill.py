@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -24,7 +25,7 @@ from typing import Any, Callable, Iterator
 import pytest
 
 from ansible_collections.slipway.gitops.tests.integration.world.audit import AuditLog, Request
-from ansible_collections.slipway.gitops.tests.integration.world.conftest import World
+from ansible_collections.slipway.gitops.tests.integration.world.conftest import INVENTORY, World
 from ansible_collections.slipway.gitops.tests.integration.world.play import CHECKOUT, Outcome
 from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.test_git_https import (
     PASSWORD,
@@ -229,11 +230,11 @@ def written(audit: AuditLog) -> list[Request]:
     return [item for item in audit.writes() if NAME in (item.namespace, item.name)]
 
 
-def hash_in(outcome: Outcome) -> str:
-    """Return the hash that a run without a confirmation asks for."""
-    result: str = outcome.one(ROLE + "Compare the backup with the cluster")["hash"]
-    assert "-e backup_confirm=" + result in outcome.text
-    return result
+def follow(drill: Drill, advice: str, *arguments: str) -> Outcome:
+    """Run the command at the end of a message, as a person would who copies it."""
+    words = shlex.split(advice[advice.rindex("ansible-playbook ") :])
+    assert words[2:4] == ["-i", str(INVENTORY)], advice
+    return drill.play(words[1], *words[4:], *arguments)
 
 
 def test_restore_drill(drill: Drill, audit: AuditLog) -> None:
@@ -265,7 +266,8 @@ def test_restore_drill(drill: Drill, audit: AuditLog) -> None:
     assert wrong.status != 0
     assert written(audit) == []
 
-    restored = drill.run("restore", backup_confirm=hash_in(unconfirmed), **identity)
+    advice = unconfirmed.one(ROLE + "Stop where nobody can be asked")["msg"]
+    restored = follow(drill, advice)
     assert restored.status == 0, restored.text
     assert drill.version() == "1"
     assert secrets_of(drill.world) == before
@@ -274,13 +276,23 @@ def test_restore_drill(drill: Drill, audit: AuditLog) -> None:
     application = drill.world.get("-n", "argocd", "application", NAME)
     assert application["spec"]["syncPolicy"]["automated"]["selfHeal"] is True
     assert application["metadata"]["finalizers"] == ["resources-finalizer.argocd.argoproj.io"]
-    assert "paused" in restored.text
+    check_that_deliveries_are_resumed(drill, restored.one(ROLE + "Say how it ended")["msg"])
 
     audit.rewind()
     again = drill.run("restore", **identity)
     assert again.status == 0, again.text
     assert written(audit) == []
     check_that_a_delivery_is_not_disturbed(drill, audit, identity)
+
+
+def check_that_deliveries_are_resumed(drill: Drill, verdict: str) -> None:
+    """The command that the restore ends with takes the pause away, without a word about where."""
+    assert "Deliveries to drill are paused." in verdict
+    names = {"environment": "drill", "environments": ["drill"], "queue_path": str(drill.folder / "queue/queue.db")}
+    inventory = json.dumps({"deploy_" + name: value for name, value in names.items()})  # not in this one
+    resumed = follow(drill, verdict, "-e", inventory)
+    assert "drill takes deliveries again." in resumed.text
+    assert resumed.status == 0
 
 
 def check_that_nothing_is_made(drill: Drill) -> None:

@@ -44,3 +44,13 @@ def test_a_variable_that_only_was_the_old_confirmation_leaves_nothing() -> None:
         command_again(dict(BASE, extra_vars=("deploy_confirm=old",), tags=("all",)), {"deploy_confirm": "new"})
     )
     assert words[4:] == ["-e", "deploy_confirm=new"]
+
+
+def test_another_playbook_gets_the_inventory_and_the_variables_but_not_the_limits() -> None:
+    given = ("deploy_release=1.4.2 deploy_queue_path=/srv/queue.db", "@more.yml")
+    arguments = dict(BASE, subset="shop_production", tags=("deploy_edit",), extra_vars=given)
+    changes = {"deploy_hosts": "shop_production", "deploy_release": None}
+    assert shlex.split(command_again(arguments, changes, "slipway.gitops.resume")) == [
+        "ansible-playbook", "slipway.gitops.resume", "-i", "inventories/production",
+        "-e", "deploy_queue_path=/srv/queue.db", "-e", "@more.yml", "-e", "deploy_hosts=shop_production",
+    ]  # fmt: skip
