@@ -199,7 +199,10 @@ def test_unset_path_is_refused_where_the_queue_would_vanish(
 
 @pytest.mark.parametrize("entry", [deploy_queue.ENTRY, deploy_queue_info.ENTRY], ids=["change", "look"])
 def test_queue_of_a_container_is_neither_changed_nor_read_where_no_path_is_given(entry: Any, tmp_path: Path) -> None:
-    given = {"state": "resumed"} if entry is deploy_queue.ENTRY else {}
+    given: dict[str, Any] = {"environment": "staging", "environments": ["staging"]}
+    if entry is deploy_queue.ENTRY:
+        given["state"] = "resumed"
+    options = ArgumentSpecValidator(entry.argument_spec).validate(given)
     env = {"HOME": str(tmp_path), "AWX_HOST": "https://awx"}
     with pytest.raises(InvalidInput, match="container"):
         entry.run(options.validated_parameters, Context(env=env))
