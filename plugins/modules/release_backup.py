@@ -271,6 +271,11 @@ backup:
       type: list
       elements: dict
       sample: []
+    unread:
+      description: What of this makes the backup incomplete, because it might not be read. A warning names it, here and in a restore.
+      type: list
+      elements: str
+      sample: [ConfigMap sample/settings]
     cluster:
       description: UID and address of the cluster.
       type: dict

@@ -122,7 +122,7 @@ backups:
       type: str
       sample: /var/backups/slipway/sample/production/20261121T114500Z-1.4.2
     complete:
-      description: Whether nothing was found to be wrong, as far as O(verify) looks.
+      description: Whether nothing was found to be wrong, as far as O(verify) looks, and nothing is missing that might not be read.
       type: bool
       sample: true
     problems:
@@ -161,6 +161,11 @@ backups:
       description: Whether Secrets are V(excluded) or V(encrypted), for whom, and their names.
       type: dict
       sample: {mode: excluded, recipients: [], names: []}
+    unread:
+      description: What is not in it because it might not be read when it was made. Each is one of the C(problems), too.
+      type: list
+      elements: str
+      sample: []
     files:
       description: Names of its files besides manifest and checksums.
       type: list

@@ -42,7 +42,11 @@ def row(name: str, option: Mapping[str, Any]) -> str:
 def _looked_up(expression: str) -> str:
     """Return in words what an expression over the environment gives."""
     names = re.findall(r"env', '(SLIPWAY_\w+|K8S_\w+)'", expression)
-    shown = " or ".join("`$%s`" % name for name in names)
+    shown = " or ".join("`$%s`" % name for name in dict.fromkeys(names))
+    # What a delivery uses comes before the environment.
+    given = re.match(r"\W*(deploy_\w+)", expression)
+    if given:
+        shown = "`%s`, else `$%s`" % (given.group(1), names[-1])
     for folder in (".local/state", ".cache"):
         if folder in expression:
             shown += ", else below `~/%s/slipway-gitops`" % folder

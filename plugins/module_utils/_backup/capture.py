@@ -12,12 +12,13 @@ from typing import Any, Callable, Iterable, Mapping, Optional
 
 from .._argocd.redact import masked
 from .._errors import Forbidden, InvalidInput, NotFound, SlipwayError
-from .._kube.paths import APPLICATIONS, PODS, object_path
+from .._kube.paths import APPLICATIONS, object_path
 from .._manifests.document import Id
 from . import helm
 from .cluster import Cluster
 from .model import HELM_MANIFEST, HELM_VALUES, BackupError, Object
 from .objects import clean, identify
+from .reading import Reading
 from .references import Reference, pod_spec, references
 from .request import Request
 from .snapshot import Snapshot
@@ -44,13 +45,19 @@ class Capture:
         self._beat = beat
         self._application: Optional[Object] = None
         self._snapshot = Snapshot(request.namespace, request.commit)
+        self._reading = Reading(cluster, self._snapshot)
 
     def run(self) -> Optional[Snapshot]:
-        """Return the release, or None when nothing of it is there. Raises the typed errors of the API."""
+        """Return the release, or None when nothing of it is there.
+
+        What may not be read is left out and noted. Raises Forbidden when that is all of it, and the other
+        typed errors of the API.
+        """
         self._read_application()
         for what in self._wanted():
             self._take(what)
         if not self._snapshot.live:
+            self._reading.refuse_nothing()
             return None
         self._follow()
         self._take(Id("v1", "Namespace", "", self._snapshot.namespace))
@@ -88,14 +95,8 @@ class Capture:
 
     def _read_project(self, namespace: str, name: str) -> None:
         what = Id(_PROJECTS[0], "AppProject", namespace, name)
-        try:
-            found = self._cluster.find(what)
-        except Forbidden:
-            self._snapshot.omit(what, "it may not be read")
-            return
-        if found is None:
-            self._snapshot.omit(what, "it does not exist")
-        else:
+        found = self._reading.find(what)
+        if found is not None:
             self._snapshot.argocd.append(clean(found))
 
     def _read_repositories(self, namespace: str) -> None:
@@ -130,9 +131,7 @@ class Capture:
         found = []
         secrets = (("v1", "Secret"),) if self._request.is_encrypted else ()
         for version, kind in (*_KINDS, *secrets):
-            plural, _is_namespaced = self._cluster.kind(version, kind)
-            path = object_path((version, plural), self._snapshot.namespace)
-            for item in self._cluster.kube.list(path, self._request.selector).get("items") or []:
+            for item in self._reading.items(version, kind, self._request.selector):
                 if not any(owner.get("controller") for owner in item["metadata"].get("ownerReferences") or []):
                     found.append(Id(version, kind, self._snapshot.namespace, item["metadata"]["name"]))
             self._beat()
@@ -153,10 +152,13 @@ class Capture:
             reason = "it belongs to the whole cluster"
         elif what.namespace and what.namespace != snapshot.namespace:
             reason = "it lies in another namespace"
-        found = None if reason else self._cluster.find(what)
+        if reason:
+            snapshot.omit(what, reason)
+            return
+        found = self._reading.find(what)
         if found is None:
-            snapshot.omit(what, reason or "it does not exist")
-        elif found["metadata"].get("deletionTimestamp"):
+            return
+        if found["metadata"].get("deletionTimestamp"):
             snapshot.omit(what, "it is being deleted")
         else:
             snapshot.live[what] = clean(found)
@@ -194,15 +196,16 @@ class Capture:
             return
         for name, entry in sorted(self._snapshot.names.items()):
             what = Id("v1", "Secret", self._snapshot.namespace, name)
-            found = self._cluster.find(what)
             self._beat()
-            if found is None or found.get("type") == _NO_SERVICE:
-                self._snapshot.omit(what, "it does not exist" if found is None else "the cluster makes it")
+            found = self._reading.find(what)
+            if found is not None and found.get("type") != _NO_SERVICE:
+                # Not registered for masking: no result quotes it, and a value such as the name of the
+                # application would mask the path of the backup.
+                self._snapshot.secrets[what] = clean(found)
+            elif str(what) not in self._snapshot.unread:
                 entry["required"] = False  # the release lives without it now
-                continue
-            # Not registered for masking: no result quotes it, and a value such as the name of the
-            # application would mask the path of the backup.
-            self._snapshot.secrets[what] = clean(found)
+                if found is not None:
+                    self._snapshot.omit(what, "the cluster makes it")
 
     def _read_helm(self) -> None:
         """Keep values and manifest of a Helm release, or the values that Argo CD renders its chart with."""
@@ -225,7 +228,10 @@ class Capture:
             release = helm.decode(secret)
             values, manifest = helm.files(release)
         except (Forbidden, BackupError) as error:
-            self._snapshot.omit(what, "it may not be read" if isinstance(error, SlipwayError) else str(error))
+            if isinstance(error, Forbidden) and self._request.is_encrypted:
+                self._snapshot.lack(what)
+            else:
+                self._snapshot.omit(what, "it may not be read" if isinstance(error, SlipwayError) else str(error))
             return
         self._snapshot.helm.update({HELM_VALUES: values, HELM_MANIFEST: manifest})
         self._need(Reference("Secret", secret["metadata"]["name"], False), "Helm")
@@ -236,9 +242,8 @@ class Capture:
         """Note which images run, by the digest that the node has: a tag may have moved since."""
         selectors = [_selector(item) for item in self._snapshot.live.values() if pod_spec(item)]
         found = {(image, "") for image in self._request.images}
-        path = object_path(PODS, self._snapshot.namespace)
         for selector in sorted(filter(None, set(selectors))):
-            for pod in self._cluster.kube.list(path, selector).get("items") or []:
+            for pod in self._reading.items("v1", "Pod", selector):
                 statuses = (pod.get("status") or {}).get("containerStatuses") or []
                 digests = {item.get("name"): str(item.get("imageID") or "") for item in statuses}
                 for container in (pod.get("spec") or {}).get("containers") or []:

@@ -16,6 +16,7 @@ import stat
 from contextlib import contextmanager
 from typing import Callable, Iterator, Mapping
 
+from .._container import refuse_unnamed
 from .._errors import CorruptError, InvalidInput, NotFound, PermanentError, SlipwayError
 from .._queue.files import locked
 from .model import Folder, Place, is_word, newest_first
@@ -40,15 +41,7 @@ def folder_of(path: str, env: Mapping[str, str], root: str = "/") -> str:
     """
     if path:
         return os.path.abspath(os.path.expanduser(path))
-    marks = [mark for mark in (".dockerenv", "run/.containerenv") if os.path.exists(os.path.join(root, mark))]
-    marks += [name for name in ("KUBERNETES_SERVICE_HOST", "AWX_HOST") if env.get(name)]
-    if marks:
-        raise InvalidInput(
-            "path",
-            "no store is named, and this runs in a container (%s), with which a backup would vanish" % marks[0],
-            "Name a folder on a volume that stays, or set SLIPWAY_BACKUPS.",
-            code="store_unset",
-        )
+    refuse_unnamed("a backup", "Name a folder on a volume that stays, or set SLIPWAY_BACKUPS.", env, root)
     state = env.get("XDG_STATE_HOME") or os.path.join(env.get("HOME", "/"), ".local", "state")
     return os.path.join(state, "slipway-gitops", "backups")
 

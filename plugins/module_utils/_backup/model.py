@@ -152,6 +152,11 @@ class Manifest:
         return (str(found["namespace"]), str(found["name"])) if found else None
 
     @property
+    def unread(self) -> Sequence[str]:
+        """What of the release might not be read, and is missing in the backup."""
+        return list(self.raw.get("unread") or [])
+
+    @property
     def secrets(self) -> Sequence[Mapping[str, Any]]:
         """The Secrets of the release by name; their content is at most in ``secrets.age``."""
         return list(self.raw["secrets"]["names"])
@@ -221,6 +226,8 @@ def _check_shape(raw: Mapping[str, Any]) -> None:
     good = good and _is_secrets(raw.get("secrets"))
     for key in ("objects", "images", "left_out", "repositories"):
         good = good and isinstance(raw.get(key), list) and all(isinstance(item, dict) for item in raw[key])
+    unread = raw.get("unread", [])  # older backups have none
+    good = good and isinstance(unread, list) and all(isinstance(what, str) for what in unread)
     files = raw.get("files")
     if not (good and isinstance(files, dict)) or not all(
         isinstance(item, dict) and isinstance(item.get("sha256"), str) for item in files.values()

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Mapping
+from typing import Any, Mapping
 
 from .._errors import CorruptError, NotFound, SlipwayError
 from .model import (
@@ -133,7 +133,7 @@ def _whole(store: Store, place: Place, name: str, wanted: tuple[str, str]) -> by
     return data
 
 
-def problems_of(store: Store, place: Place, name: str, is_thorough: bool) -> tuple[Mapping[str, object], list[str]]:
+def problems_of(store: Store, place: Place, name: str, is_thorough: bool) -> tuple[Mapping[str, Any], list[str]]:
     """Return what a manifest says and what is wrong with the backup; thorough reads every file."""
     try:
         manifest, sums, _files = manifest_of(store, place, name)

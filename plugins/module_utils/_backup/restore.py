@@ -166,7 +166,7 @@ class Restore:
             self._ctx.warn("In this cluster %s. Pods that need it will not start." % text)
             return
         hint = "The backup has them encrypted: give identity_file."
-        if SECRETS not in self._backup.files:
+        if SECRETS not in self._backup.files or self._params.get("identity_file"):
             hint = "They are not in the backup: create them (kubectl create namespace %s first)." % namespace
         error = self._refusal(text, hint + " Or set missing_secrets=warn to restore the rest.", "secrets_missing")
         error.result["missing_secrets"] = self.missing

@@ -23,6 +23,7 @@ from .snapshot import Snapshot
 
 #: How much of a lease must be left when a backup is moved into place, or one is removed.
 _MOVE_S = 10.0
+_GRANT = "Grant the right to get it (role rbac: purpose production, rbac_extra_rights), then back up again."
 
 
 def run(params: Mapping[str, Any], ports: Ports, ctx: Context) -> dict[str, Any]:
@@ -48,6 +49,11 @@ def _present(request: Request, ports: Ports, ctx: Context) -> dict[str, Any]:
     if snapshot is None:
         ctx.warn("Nothing of %s is live yet, so there is nothing to back up." % str(request.place))
         return {"changed": False, "backup": {}, "pruned": []}
+    if snapshot.unread:
+        ctx.warn(
+            "The backup of %s is INCOMPLETE: %s may not be read, and is not in it. %s"
+            % (str(request.place), ", ".join(snapshot.unread), _GRANT)
+        )
     raw = _described(snapshot, request, {"uid": uid, "server": ports.server()})
     if ctx.check_mode:
         name = str(folder_for(ports.clock.wall(), request.release, ports.store.names(request.place)))
@@ -94,12 +100,13 @@ def _described(snapshot: Snapshot, request: Request, cluster: Mapping[str, str])
         },
         "repositories": snapshot.repositories,
         "left_out": snapshot.left_out,
+        "unread": snapshot.unread,
     }
 
 
 def _shown(raw: Mapping[str, Any], place: Place, ports: Ports) -> dict[str, Any]:
     """Return a backup as results show it: its manifest, where it is, its files by name."""
-    shown = {key: value for key, value in raw.items() if key not in ("format", "files")}
+    shown = {"unread": [], **{key: value for key, value in raw.items() if key not in ("format", "files")}}
     return {**shown, "path": ports.store.path(place, raw["name"]), "files": sorted(raw.get("files") or {})}
 
 
@@ -124,6 +131,11 @@ def _absent(request: Request, ports: Ports, ctx: Context) -> dict[str, Any]:
 def _restored(request: Request, params: Mapping[str, Any], ports: Ports, ctx: Context) -> dict[str, Any]:
     """Plan, and outside check mode carry out, a restore."""
     backup = open_backup(ports.store, request.place, find(ports.store, request.place, request.name))
+    if backup.manifest.unread:
+        ctx.warn(
+            "Backup %s is INCOMPLETE: %s might not be read when it was made, and is not restored."
+            % (backup.name, ", ".join(backup.manifest.unread))
+        )
     voice = Voice("restore of %s" % str(request.place), ctx.progress, ports.clock.monotonic)
     restore = Restore(backup, params, ports, ctx)
     steps = restore.plan()
@@ -172,6 +184,7 @@ def _informed(place: Place, name: str, params: Mapping[str, Any], ports: Ports, 
     notes: list[str] = []
     if params["verify"] == "cluster" and not problems:
         problems, notes = _proved(open_backup(ports.store, place, name), params, ports, ctx)
+    problems += ["%s is not in it: it might not be read" % what for what in raw.get("unread") or []]
     base = {"app": place.app, "environment": place.environment, "name": name}
     shown = _shown({**raw, **base}, place, ports)
     return {**shown, "complete": not problems, "problems": problems, "notes": notes}

@@ -26,11 +26,18 @@ class Snapshot:
     repositories: list[dict[str, Any]] = field(default_factory=list)
     images: list[dict[str, str]] = field(default_factory=list)
     left_out: list[dict[str, str]] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
     helm: dict[str, bytes] = field(default_factory=dict)
 
     def omit(self, what: Id, reason: str) -> None:
         """Note that something is not in the backup, and why."""
         self.left_out.append({**what.as_dict(), "reason": reason})
+
+    def lack(self, what: Id) -> None:
+        """Note that something of the release may not be read, which makes the backup incomplete."""
+        if str(what) not in self.unread:
+            self.omit(what, "it may not be read")
+            self.unread.append(str(what))
 
     def files(self, encrypt: Callable[[bytes], bytes]) -> dict[str, bytes]:
         """Return the files of the backup; Secrets go through ``encrypt`` or are not among them."""

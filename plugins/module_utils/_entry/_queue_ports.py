@@ -12,6 +12,7 @@ import socket
 from typing import Any, Mapping, Optional
 
 from .._clock import SystemClock
+from .._container import refuse_unnamed
 from .._context import Context
 from .._errors import InvalidInput
 from .._lease import Renewal
@@ -24,7 +25,7 @@ from .._queue.store import Store
 def queue_ports(params: Mapping[str, Any], ctx: Context) -> QueuePorts:
     """Return the ports for the options ``backend``, ``path`` and ``lease``.
 
-    Raises InvalidInput for a backend that does not exist, or a path that is not the lease's.
+    Raises InvalidInput for a backend that does not exist, a path that is not the lease's, or none in a container.
     """
     backend = params.get("backend") or "sqlite"
     if backend != "sqlite":
@@ -39,8 +40,14 @@ def queue_ports(params: Mapping[str, Any], ctx: Context) -> QueuePorts:
     return QueuePorts(Store(os.path.abspath(chosen), BootClock()), SystemClock(), random.random)
 
 
-def default_path(env: Mapping[str, str]) -> str:
-    """Return where the queue of this user is kept."""
+def default_path(env: Mapping[str, str], root: str = "/") -> str:
+    """Return where the queue of this user is kept.
+
+    Raises InvalidInput in a container: each would begin with an empty queue, without holds and without a history.
+    ``root`` is where the marks of container engines are looked for.
+    """
+    hint = "Name a file on a volume that all deliveries use (deploy_queue_path in an inventory), or set SLIPWAY_QUEUE."
+    refuse_unnamed("the queue", hint, env, root)
     data = env.get("XDG_DATA_HOME") or os.path.join(env.get("HOME") or os.path.expanduser("~"), ".local", "share")
     return os.path.join(data, "slipway-gitops", "queue.db")
 

@@ -24,7 +24,8 @@ def rights(role: str, purpose: str, application: str, namespace: str) -> list[di
     for name, value in names.items():
         text = text.replace("{{ %s_%s }}" % (role, name), value)
     lists = yaml.safe_load(text)
-    parts = re.findall(r"\w+", lists["__%s_access" % role][purpose])
+    # What stands in brackets is granted under a condition that no application of the tests fulfils.
+    parts = re.findall(r"__\w+", re.sub(r"\([^)]*\)", "", lists["__%s_access" % role][purpose]))
     return [right for part in parts for right in lists[part]]
 
 

@@ -111,3 +111,17 @@ def test_pool_outside_of_the_nodes_networks_is_warned_of(play: Play) -> None:
     outcome = libraries(play, "--tags", "metallb_preflight", libraries_enabled=["metallb"], metallb_pools=pools)
     assert outcome.status == 0, outcome.text
     assert "192.0.2.0/28 of pool 'away' is not in a network of the nodes (10.244.0.0/24)" in outcome.text
+
+
+@pytest.mark.parametrize("pins", [{"deploy_cluster_uid": "6f1c2b1e-5a0f-4d53-9b62-0e6a8b4d7c11"}, {}])
+def test_another_cluster_than_the_pinned_one_is_refused_before_the_first_library(
+    play: Play, audit: AuditLog, world: World, pins: dict[str, str]
+) -> None:
+    uid = world.get("namespace", "kube-system")["metadata"]["uid"]
+    pins = pins or {"deploy_cluster_uid": uid, "deploy_cluster_server": "https://127.0.0.1:6443"}
+    is_right = pins["deploy_cluster_uid"] == uid
+    outcome = libraries(play, "--check", libraries_enabled=["metallb"], **pins)
+    assert (outcome.status == 0) is is_right, outcome.text
+    assert ("TASK [slipway.gitops.metallb : " in outcome.text) is is_right
+    assert is_right or pins["deploy_cluster_uid"] in outcome.text
+    assert [item for agent in AGENTS for item in audit.writes(agent)] == []

@@ -16,6 +16,7 @@ from ansible_collections.slipway.gitops.plugins.module_utils._context import Con
 from ansible_collections.slipway.gitops.plugins.module_utils._entry import (
     cluster_preflight,
     kube_manifests,
+    release_backup,
     service_account_kubeconfig,
 )
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import Forbidden, SlipwayError
@@ -159,6 +160,57 @@ def test_plan_says_what_it_may_not_compare(
     outcome = play("slipway.gitops.deploy_staging", "--tags", "deploy_plan", "-e", json.dumps(values))
     assert outcome.status == 0, outcome.text
     assert ("a right is missing" not in outcome.text) is is_complete, outcome.text
+
+
+def test_right_to_read_secrets_is_asked_for_before_any_change_where_a_backup_is_to_hold_them(
+    accounts: Path, play: Callable[..., Outcome], audit: AuditLog, tmp_path: Path
+) -> None:
+    identity = {"deploy_kubeconfig": str(accounts / "sample-local-deploy.yml"), "deploy_context": "sample-local-deploy"}
+    saved = {
+        "deploy_backup": True, "deploy_backup_path": str(tmp_path), "deploy_backup_secrets": "encrypt",
+        "deploy_backup_recipients": ["age1" + "q" * 58],
+    }  # fmt: skip
+    values = json.dumps({"deploy_hosts": "sample_local", "deploy_release": "3", **identity, **saved})
+    outcome = play("slipway.gitops.deploy_staging", "-e", values)
+    assert outcome.status != 0
+    assert "get secrets" in " ".join(outcome.text.split()), outcome.text
+    assert written(audit) == []
+
+
+@pytest.mark.parametrize("purpose, unread", [("production", []), ("deploy", ["Service sample/sample"])])
+def test_backup_under_a_shipped_account_says_what_it_lacks(
+    purpose: str, unread: list[str], accounts: Path, play: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    name = "sample-local-" + purpose
+    identity = {"backup_kubeconfig": str(accounts / (name + ".yml")), "backup_context": name}
+    values = {"backup_hosts": "sample_local", "backup_path": str(tmp_path), "backup_secrets": "exclude", **identity}
+    outcome = play("slipway.gitops.backup", "-e", json.dumps(values))
+    made = outcome.one("slipway.gitops.backup : Back up what is live")["backup"]
+    assert made["unread"] == unread
+    assert (outcome.status == 0) is not bool(unread), outcome.text
+    assert ("INCOMPLETE" in outcome.text) is bool(unread)
+    manifest = json.loads((Path(made["path"]) / "manifest.json").read_bytes())
+    assert manifest["unread"] == unread
+
+
+@pytest.mark.parametrize("purpose, is_complete", [("production", True), ("deploy", False)])
+def test_account_of_production_may_read_what_applications_have(
+    purpose: str, is_complete: bool, accounts: Path, tmp_path: Path
+) -> None:
+    # What every namespace has; the account of a delivery may read none of it.
+    resources = [{"kind": "ConfigMap", "name": "kube-root-ca.crt"}, {"kind": "ServiceAccount", "name": "default"}]
+    wanted = {
+        "app": "sample", "environment": "kinds", "release": "1", "namespace": "sample", "path": str(tmp_path),
+        "resources": [{"group": "", "version": "v1", **item} for item in resources]
+        + [{"group": "apps", "version": "v1", "kind": "Deployment", "name": "sample"}],
+        "kubeconfig": str(accounts / ("sample-local-%s.yml" % purpose)),
+    }  # fmt: skip
+    warnings: list[str] = []
+    context = Context(env={"HOME": str(tmp_path)}, warn=warnings.append)
+    backup = release_backup.ENTRY.run(_filled(release_backup.ENTRY, wanted), context)["backup"]
+    unread = [] if is_complete else ["ConfigMap sample/kube-root-ca.crt", "ServiceAccount sample/default"]
+    assert backup["unread"] == unread
+    assert bool(warnings) is not is_complete
 
 
 @pytest.fixture(scope="module")

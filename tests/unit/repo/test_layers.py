@@ -33,11 +33,13 @@ LAYERS = (
     ("module_utils/_backup/capture.py", "L3"),
     ("module_utils/_backup/cluster.py", "L3"),
     ("module_utils/_backup/reader.py", "L3"),
+    ("module_utils/_backup/reading.py", "L3"),
     ("module_utils/_backup/restore.py", "L3"),
     # Ports: the only input and output.
     ("module_utils/_backup/age.py", "L2"),
     ("module_utils/_backup/files.py", "L2"),
     ("module_utils/_clock.py", "L2"),
+    ("module_utils/_container.py", "L2"),
     ("module_utils/_git.py", "L2"),
     ("module_utils/_git_*.py", "L2"),
     ("module_utils/_git/*", "L2"),

@@ -15,7 +15,7 @@ from ansible_collections.slipway.gitops.plugins.module_utils._backup.ports impor
 from ansible_collections.slipway.gitops.plugins.module_utils._backup.service import run
 from ansible_collections.slipway.gitops.plugins.module_utils._context import Context
 from ansible_collections.slipway.gitops.plugins.module_utils._entry.release_backup import ENTRY
-from ansible_collections.slipway.gitops.plugins.module_utils._errors import NotFound
+from ansible_collections.slipway.gitops.plugins.module_utils._errors import Forbidden, NotFound
 from ansible_collections.slipway.gitops.plugins.module_utils._lease import NoLease
 
 PLACE = Place("shop", "production")
@@ -28,6 +28,7 @@ _SERVED = {
         "Namespace": ("namespaces", False),
         "Secret": ("secrets", True),
         "ConfigMap": ("configmaps", True),
+        "Pod": ("pods", True),
         "Service": ("services", True),
         "ServiceAccount": ("serviceaccounts", True),
         "PersistentVolumeClaim": ("persistentvolumeclaims", True),
@@ -109,6 +110,7 @@ class FakeKube:
         self.dry_runs: list[str] = []
         self.reads: list[str] = []
         self.refused: dict[str, Exception] = {}
+        self.unreadable: set[str] = set()
 
     def get(self, path: str, query: Optional[Mapping[str, str]] = None) -> dict[str, Any]:
         self.reads.append(path)
@@ -117,13 +119,19 @@ class FakeKube:
             return {"resources": [{"kind": kind, "name": name, "namespaced": many} for kind, (name, many) in served]}
         if path == "/api/v1/namespaces/kube-system":
             return {"metadata": {"uid": self.uid}}
+        self._may_read(path)
         if path not in self.items:
             raise NotFound("read", path, "not found")
         return copy.deepcopy(self.items[path])
 
     def list(self, path: str, label_selector: str = "", field_selector: str = "") -> dict[str, Any]:
         self.reads.append(path)
+        self._may_read(path)
         return {"items": [copy.deepcopy(item) for where, item in self.items.items() if where.startswith(path + "/")]}
+
+    def _may_read(self, path: str) -> None:
+        if path in self.unreadable:
+            raise Forbidden("read", path, "User deployer cannot get it")
 
     def apply(
         self, path: str, body: Mapping[str, Any], manager: str, force: bool = False, dry_run: bool = False

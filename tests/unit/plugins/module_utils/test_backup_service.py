@@ -11,12 +11,21 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.slipway.gitops.plugins.module_utils._backup.model import folder_for, newest_first, outlived
+from ansible_collections.slipway.gitops.plugins.module_utils._backup.model import (
+    BackupError,
+    folder_for,
+    newest_first,
+    outlived,
+    parse_manifest,
+    parse_sums,
+    render,
+)
 from ansible_collections.slipway.gitops.plugins.module_utils._backup.objects import clean, difference
 from ansible_collections.slipway.gitops.plugins.module_utils._backup.service import inform
 from ansible_collections.slipway.gitops.plugins.module_utils._context import Context
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import (
     FencedError,
+    Forbidden,
     InvalidInput,
     NotFound,
     PermanentError,
@@ -91,6 +100,77 @@ def test_g32_nothing_live_makes_no_empty_backup(tmp_path: Path) -> None:
     assert result == {"changed": False, "backup": {}, "pruned": []}
     assert "nothing to back up" in bench.warnings[0]
     assert not Path(bench.store.root).exists()
+
+
+SETTINGS = "/api/v1/namespaces/shop/configmaps/settings"
+
+
+def test_what_may_not_be_read_is_left_out_and_named_to_the_end(bench: Bench) -> None:
+    bench.kube.unreadable = {SETTINGS, "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects/default"}
+    backup = bench.run()["backup"]
+    lacking = ["AppProject argocd/default", "ConfigMap shop/settings"]
+    assert backup["unread"] == lacking
+    reasons = {item["name"]: item["reason"] for item in backup["left_out"]}
+    assert reasons["settings"] == reasons["default"] == "it may not be read"
+    assert "ConfigMap" not in [item["kind"] for item in objects(bench, backup["name"])]
+    assert "INCOMPLETE" in bench.warnings[0]
+    for verify in ("none", "checksums", "cluster"):
+        params = {"verify": verify, "missing_secrets": "warn", "identity_file": None}
+        found = inform(params, bench.ports, Context())["backups"][0]
+        assert found["complete"] is False
+        assert found["problems"] == ["%s is not in it: it might not be read" % what for what in lacking]
+    bench.kube.unreadable, bench.warnings = set(), []
+    for check_mode in (True, False):
+        plan = bench.run(check_mode, state="restored", name="latest", missing_secrets="warn")
+        assert plan["backup"]["unread"] == lacking
+    assert all(what in bench.warnings[0] for what in lacking)
+
+
+def test_check_mode_names_what_may_not_be_read(bench: Bench) -> None:
+    bench.kube.unreadable = {SETTINGS}
+    assert bench.run(check_mode=True)["backup"]["unread"] == ["ConfigMap shop/settings"]
+    assert "ConfigMap shop/settings" in bench.warnings[0]
+
+
+def test_images_without_the_right_to_list_pods(bench: Bench) -> None:
+    bench.kube.unreadable = {"/api/v1/namespaces/shop/pods"}
+    assert bench.run()["backup"]["unread"] == ["Pod shop/(all)"]
+
+
+def test_release_that_may_not_be_seen_is_not_taken_for_one_that_is_not_there(bench: Bench) -> None:
+    bench.kube.unreadable = {
+        "/apis/apps/v1/namespaces/shop/deployments/shop",
+        "/api/v1/namespaces/shop/services/shop",
+    }
+    with pytest.raises(Forbidden, match="Deployment shop/shop, Service shop/shop: User deployer cannot get it"):
+        bench.run()
+    assert not Path(bench.store.root).exists()
+
+
+def test_secret_that_may_not_be_read_is_missed_by_a_restore(bench: Bench) -> None:
+    bench.kube.unreadable = {"/api/v1/namespaces/shop/secrets/shop"}
+    backup = bench.run(secrets="encrypt", recipients=[RECIPIENT])["backup"]
+    assert backup["unread"] == ["Secret shop/shop"]
+    assert {entry["name"]: entry["required"] for entry in backup["secrets"]["names"]}["shop"] is True
+    bench.kube = FakeKube(thing("Namespace", "shop", ""))
+    with pytest.raises(PermanentError, match=r"Secret shop/shop .*create them") as caught:
+        bench.run(state="restored", name="latest", identity_file="/key")
+    assert caught.value.code == "secrets_missing"
+
+
+def test_list_of_what_is_missing_must_be_one(bench: Bench) -> None:
+    name = bench.run()["backup"]["name"]
+    raw = json.loads((bench.folder(name) / "manifest.json").read_bytes())
+    for given, is_good in ((["x"], True), ([{}], False), ("x", False)):
+        files = {"live.json": (bench.folder(name) / "live.json").read_bytes()}
+        described = {key: value for key, value in raw.items() if key not in ("format", "files")}
+        content = render({**described, "unread": given}, files)
+        sums = parse_sums(content["SHA256SUMS"])
+        if is_good:
+            assert parse_manifest(content["manifest.json"], PLACE, name, sums).unread == given
+        else:
+            with pytest.raises(BackupError, match="wrong type"):
+                parse_manifest(content["manifest.json"], PLACE, name, sums)
 
 
 def test_g32_two_backups_of_one_second_have_two_names(bench: Bench) -> None:

@@ -13,6 +13,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.slipway.gitops.plugins.module_utils._context import Context
 from ansible_collections.slipway.gitops.plugins.module_utils._entry import deploy_queue, deploy_queue_info
+from ansible_collections.slipway.gitops.plugins.module_utils._entry._queue_ports import default_path
 from ansible_collections.slipway.gitops.plugins.module_utils._errors import InvalidInput
 
 NEW = {"state": "queued", "environment": "staging", "app": "shop", "version": "1"}
@@ -170,6 +171,43 @@ def test_bad_input_of_the_info_module(option: str, options: dict[str, Any], tmp_
     named, message = refusal(dict(options, path=str(tmp_path / "x" / "queue.db")), deploy_queue_info.ENTRY)
     assert named == option, message
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "env, marks, is_refused",
+    [
+        ({"HOME": "/home/x"}, [], False),
+        ({"HOME": "/home/x"}, [".dockerenv"], True),
+        ({"HOME": "/home/x"}, ["run/.containerenv"], True),
+        ({"HOME": "/home/x", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}, [], True),
+        ({"HOME": "/home/x", "AWX_HOST": "https://awx"}, [], True),
+    ],
+)
+def test_unset_path_is_refused_where_the_queue_would_vanish(
+    tmp_path: Path, env: dict[str, str], marks: list[str], is_refused: bool
+) -> None:
+    for mark in marks:
+        (tmp_path / mark).parent.mkdir(exist_ok=True)
+        (tmp_path / mark).touch()
+    if is_refused:
+        with pytest.raises(InvalidInput, match="deploy_queue_path") as caught:
+            default_path(env, str(tmp_path))
+        assert (caught.value.option, caught.value.code) == ("path", "store_unset")
+    else:
+        assert default_path(env, str(tmp_path)) == "/home/x/.local/share/slipway-gitops/queue.db"
+
+
+@pytest.mark.parametrize("entry", [deploy_queue.ENTRY, deploy_queue_info.ENTRY], ids=["change", "look"])
+def test_queue_of_a_container_is_neither_changed_nor_read_where_no_path_is_given(entry: Any, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"environment": "staging", "environments": ["staging"]}
+    if entry is deploy_queue.ENTRY:
+        given["state"] = "resumed"
+    options = ArgumentSpecValidator(entry.argument_spec).validate(given)
+    env = {"HOME": str(tmp_path), "AWX_HOST": "https://awx"}
+    with pytest.raises(InvalidInput, match="container"):
+        entry.run(options.validated_parameters, Context(env=env))
+    named = dict(options.validated_parameters, path=str(tmp_path / "queue/queue.db"))
+    assert entry.run(named, Context(env=env))["changed"] is False
 
 
 def test_redis_gets_a_reason() -> None:
