@@ -73,7 +73,7 @@ options:
       - File of the queue. It is made by the first entry, in a folder of mode 0700.
       - The folder must be on a local disk and private. Links, network file systems and files of others are refused.
       - Without it C($XDG_DATA_HOME/slipway-gitops/queue.db), or C(~/.local/share) in place of an unset
-        C(XDG_DATA_HOME). In a container, with which that would vanish, it is required. A container is known by
+        C(XDG_DATA_HOME). In a container, with which that may vanish, a warning says so. A container is known by
         C(/.dockerenv), C(/run/.containerenv), E(KUBERNETES_SERVICE_HOST) and E(AWX_HOST).
       - E(SLIPWAY_QUEUE) is used when the option is not set.
     type: path

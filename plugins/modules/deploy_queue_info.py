@@ -38,7 +38,7 @@ options:
     elements: str
   path:
     description:
-      - File of the queue, as for M(slipway.gitops.deploy_queue). In a container it is required here, too.
+      - File of the queue, as for M(slipway.gitops.deploy_queue).
       - E(SLIPWAY_QUEUE) is used when the option is not set.
     type: path
   backend:

@@ -16,7 +16,7 @@ import stat
 from contextlib import contextmanager
 from typing import Callable, Iterator, Mapping
 
-from .._container import refuse_unnamed
+from .._container import container_mark
 from .._errors import CorruptError, InvalidInput, NotFound, PermanentError, SlipwayError
 from .._queue.files import locked
 from .model import Folder, Place, is_word, newest_first
@@ -41,7 +41,14 @@ def folder_of(path: str, env: Mapping[str, str], root: str = "/") -> str:
     """
     if path:
         return os.path.abspath(os.path.expanduser(path))
-    refuse_unnamed("a backup", "Name a folder on a volume that stays, or set SLIPWAY_BACKUPS.", env, root)
+    mark = container_mark(env, root)
+    if mark:
+        raise InvalidInput(
+            "path",
+            "no store is named, and this runs in a container (%s), with which a backup would vanish" % mark,
+            "Name a folder on a volume that stays, or set SLIPWAY_BACKUPS.",
+            code="store_unset",
+        )
     state = env.get("XDG_STATE_HOME") or os.path.join(env.get("HOME", "/"), ".local", "state")
     return os.path.join(state, "slipway-gitops", "backups")
 

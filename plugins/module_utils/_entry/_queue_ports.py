@@ -9,10 +9,10 @@ import os
 import pwd
 import random
 import socket
-from typing import Any, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional
 
 from .._clock import SystemClock
-from .._container import refuse_unnamed
+from .._container import container_mark
 from .._context import Context
 from .._errors import InvalidInput
 from .._lease import Renewal
@@ -25,7 +25,7 @@ from .._queue.store import Store
 def queue_ports(params: Mapping[str, Any], ctx: Context) -> QueuePorts:
     """Return the ports for the options ``backend``, ``path`` and ``lease``.
 
-    Raises InvalidInput for a backend that does not exist, a path that is not the lease's, or none in a container.
+    Raises InvalidInput for a backend that does not exist, or a path that is not the lease's.
     """
     backend = params.get("backend") or "sqlite"
     if backend != "sqlite":
@@ -34,22 +34,29 @@ def queue_ports(params: Mapping[str, Any], ctx: Context) -> QueuePorts:
     path = params.get("path")
     if path and lease and os.path.abspath(path) != os.path.abspath(lease["path"]):
         raise InvalidInput("path", "%s is not the store of the lease, %s" % (path, lease["path"]))
-    chosen = lease.get("path") or path or default_path(ctx.env)
+    chosen = lease.get("path") or path or default_path(ctx.env, ctx.warn)
     if "\0" in chosen or not os.path.basename(chosen):
         raise InvalidInput("path", "%r is not the path of a file" % chosen)
     return QueuePorts(Store(os.path.abspath(chosen), BootClock()), SystemClock(), random.random)
 
 
-def default_path(env: Mapping[str, str], root: str = "/") -> str:
-    """Return where the queue of this user is kept.
+def default_path(env: Mapping[str, str], warn: Callable[[str], None], root: str = "/") -> str:
+    """Return where the queue of this user is kept; ``warn`` is told when that is in a container.
 
-    Raises InvalidInput in a container: each would begin with an empty queue, without holds and without a history.
     ``root`` is where the marks of container engines are looked for.
     """
-    hint = "Name a file on a volume that all deliveries use (deploy_queue_path in an inventory), or set SLIPWAY_QUEUE."
-    refuse_unnamed("the queue", hint, env, root)
     data = env.get("XDG_DATA_HOME") or os.path.join(env.get("HOME") or os.path.expanduser("~"), ".local", "share")
-    return os.path.join(data, "slipway-gitops", "queue.db")
+    path = os.path.join(data, "slipway-gitops", "queue.db")
+    mark = container_mark(env, root)
+    if mark:
+        # Not refused: many a container stays, as a workplace does. One that does not would go on without its holds.
+        text = (
+            "The queue is %s, in a container (%s). Where that does not stay, holds, pauses and what is verified are"
+            " forgotten with it. Name a file on a volume that all deliveries use: path, deploy_queue_path in an"
+            " inventory, or SLIPWAY_QUEUE."
+        )
+        warn(text % (path, mark))
+    return path
 
 
 def actor_of(env: Mapping[str, str]) -> str:

@@ -174,7 +174,7 @@ def test_bad_input_of_the_info_module(option: str, options: dict[str, Any], tmp_
 
 
 @pytest.mark.parametrize(
-    "env, marks, is_refused",
+    "env, marks, is_told",
     [
         ({"HOME": "/home/x"}, [], False),
         ({"HOME": "/home/x"}, [".dockerenv"], True),
@@ -183,31 +183,31 @@ def test_bad_input_of_the_info_module(option: str, options: dict[str, Any], tmp_
         ({"HOME": "/home/x", "AWX_HOST": "https://awx"}, [], True),
     ],
 )
-def test_unset_path_is_refused_where_the_queue_would_vanish(
-    tmp_path: Path, env: dict[str, str], marks: list[str], is_refused: bool
+def test_unset_path_is_warned_of_where_the_queue_may_vanish(
+    tmp_path: Path, env: dict[str, str], marks: list[str], is_told: bool
 ) -> None:
     for mark in marks:
         (tmp_path / mark).parent.mkdir(exist_ok=True)
         (tmp_path / mark).touch()
-    if is_refused:
-        with pytest.raises(InvalidInput, match="deploy_queue_path") as caught:
-            default_path(env, str(tmp_path))
-        assert (caught.value.option, caught.value.code) == ("path", "store_unset")
-    else:
-        assert default_path(env, str(tmp_path)) == "/home/x/.local/share/slipway-gitops/queue.db"
+    told: list[str] = []
+    assert default_path(env, told.append, str(tmp_path)) == "/home/x/.local/share/slipway-gitops/queue.db"
+    assert len(told) == is_told
+    assert all("deploy_queue_path" in text for text in told)
 
 
 @pytest.mark.parametrize("entry", [deploy_queue.ENTRY, deploy_queue_info.ENTRY], ids=["change", "look"])
-def test_queue_of_a_container_is_neither_changed_nor_read_where_no_path_is_given(entry: Any, tmp_path: Path) -> None:
+def test_queue_of_a_container_is_used_with_a_warning_where_no_path_is_given(entry: Any, tmp_path: Path) -> None:
     given: dict[str, Any] = {"environment": "staging", "environments": ["staging"]}
     if entry is deploy_queue.ENTRY:
         given["state"] = "resumed"
     options = ArgumentSpecValidator(entry.argument_spec).validate(given)
     env = {"HOME": str(tmp_path), "AWX_HOST": "https://awx"}
-    with pytest.raises(InvalidInput, match="container"):
-        entry.run(options.validated_parameters, Context(env=env))
+    told: list[str] = []
+    assert entry.run(options.validated_parameters, Context(env=env, warn=told.append))["changed"] is False
+    assert ["in a container" in text for text in told] == [True]
     named = dict(options.validated_parameters, path=str(tmp_path / "queue/queue.db"))
-    assert entry.run(named, Context(env=env))["changed"] is False
+    assert entry.run(named, Context(env=env, warn=told.append))["changed"] is False
+    assert len(told) == 1
 
 
 def test_redis_gets_a_reason() -> None:
