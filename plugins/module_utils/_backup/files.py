@@ -158,9 +158,8 @@ class DirectoryStore:
         try:
             for part in parts:
                 with _told("open", what):
-                    if create and not _exists(part, descriptor):
-                        os.mkdir(part, 0o700, dir_fd=descriptor)
-                        os.fsync(descriptor)
+                    if create:
+                        _have_folder(part, descriptor)
                     inner = os.open(part, _FOLDER, dir_fd=descriptor)
                 os.close(descriptor)
                 descriptor = inner
@@ -179,6 +178,15 @@ class DirectoryStore:
             hint = "Use a private folder: chmod 700 %s" % self.root
             raise InvalidInput("path", "%s: %s" % (self.root, problem), hint, code="store_not_private")
         return descriptor
+
+
+def _have_folder(name: str, parent: int) -> None:
+    """Make a folder where there is none. Another run may do the same at the same time."""
+    try:
+        os.mkdir(name, 0o700, dir_fd=parent)
+    except FileExistsError:
+        return
+    os.fsync(parent)
 
 
 def _write(folder: int, file: str, data: bytes) -> None:
@@ -211,14 +219,6 @@ def _remove(name: str, parent: int) -> None:
 
 def _is_folder(name: str, parent: int) -> bool:
     return stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
-
-
-def _exists(name: str, parent: int) -> bool:
-    try:
-        os.stat(name, dir_fd=parent, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 @contextmanager

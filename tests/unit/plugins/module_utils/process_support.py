@@ -3,8 +3,26 @@
 
 from __future__ import annotations
 
+import os
 import time
+import traceback
 from pathlib import Path
+from typing import Any, Callable
+
+
+def in_child(work: Callable[[], Any]) -> int:
+    """Do work in a child and return its process id. A failure is shown, and must not go on as a second pytest."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    return child
 
 
 def is_alive(pid: int) -> bool:

@@ -25,6 +25,7 @@ from ansible_collections.slipway.gitops.plugins.module_utils._errors import (
     SlipwayError,
 )
 from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.backup_support import PLACE, Bench, thing
+from ansible_collections.slipway.gitops.tests.unit.plugins.module_utils.process_support import in_child
 
 NAME = "20261121T114500Z-1"
 #: The calls between which a run can be killed.
@@ -59,24 +60,23 @@ def test_checksums_are_those_of_sha256sum(bench: Bench) -> None:
 
 def killed_at(number: int, work: Callable[[], Any]) -> bool:
     """Do work in a child that is killed before its system call ``number``; False when it came to its end."""
-    child = os.fork()
-    if child == 0:
-        left = [number]
+    left = [number]
 
-        def counted(call: Callable[..., Any]) -> Callable[..., Any]:
-            def counting(*args: Any, **kwargs: Any) -> Any:
-                left[0] -= 1
-                if left[0] < 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return call(*args, **kwargs)
+    def counted(call: Callable[..., Any]) -> Callable[..., Any]:
+        def counting(*args: Any, **kwargs: Any) -> Any:
+            left[0] -= 1
+            if left[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*args, **kwargs)
 
-            return counting
+        return counting
 
+    def mortal() -> None:
         for name in CALLS:
             setattr(files_module.os, name, counted(getattr(os, name)))
         work()
-        os._exit(0)
-    _pid, status = os.waitpid(child, 0)
+
+    _pid, status = os.waitpid(in_child(mortal), 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
     return os.WIFSIGNALED(status)
 
@@ -98,13 +98,7 @@ def test_kill_9_at_any_point_leaves_no_half_backup(bench: Bench) -> None:
 
 def test_backups_made_at_once_do_not_meet(bench: Bench) -> None:
     """Eight processes in one second: eight names, eight whole backups."""
-    children = []
-    for _number in range(8):
-        child = os.fork()
-        if child == 0:
-            bench.run()
-            os._exit(0)
-        children.append(child)
+    children = [in_child(bench.run) for _number in range(8)]
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 8
     names = bench.store.names(PLACE)
     assert len(names) == 8
